@@ -1,0 +1,157 @@
+"""
+Everything this package raises on purpose.
+
+The names are the official SDK's where it has one::
+
+    CfssoError
+    ├── InvalidRequestError (also a ValueError)
+    ├── APIConnectionError
+    │   └── APITimeoutError
+    ├── APIStatusError
+    │   ├── BadRequestError
+    │   ├── AuthenticationError
+    │   ├── PermissionDeniedError
+    │   ├── NotFoundError
+    │   ├── ConflictError
+    │   ├── UnprocessableEntityError
+    │   ├── RateLimitError
+    │   └── InternalServerError
+    ├── APIResponseValidationError
+    └── UnconfirmedWriteError
+"""
+
+import enum
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from cfsso._text import printable
+from cfsso.models import ResponseInfo
+
+
+class WriteState(enum.StrEnum):
+    """
+    Whether a write that ended in an error may have happened.
+
+    Attributes:
+        NOT_SENT: No byte of it left this machine.
+        REFUSED: Cloudflare answered that it did not do it.
+        UNKNOWN: It may have happened; read before you send it again.
+    """
+
+    NOT_SENT = "not_sent"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class RequestInfo(Protocol):
+    """What an error tells of the request it is about; holds no credential."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def body(self) -> bytes | None: ...
+
+
+class CfssoError(Exception):
+    """
+    The root of the tree. ``str()`` of any of its errors is one printable line.
+
+    Attributes:
+        write: Whether the write may have happened. ``None``: it was a read.
+        status: The HTTP status. ``None``: there was no answer.
+        errors: The answer's ``errors``, in its order.
+        messages: The answer's ``messages``, in its order.
+        ray_id: The answer's ``cf-ray``, for Cloudflare's support. ``None``: absent.
+        retry_after:
+            Seconds to wait before another request of this credential, counted from
+            the answer; never negative. ``None``: the answer asked for no wait.
+        request: What was sent, or would have been. ``None``: nothing was built.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        write: WriteState | None = None,
+        status: int | None = None,
+        errors: Sequence[ResponseInfo] = (),
+        messages: Sequence[ResponseInfo] = (),
+        ray_id: str | None = None,
+        retry_after: float | None = None,
+        request: RequestInfo | None = None,
+    ) -> None:
+        super().__init__(printable(message, 1000))
+        self.write = write
+        self.status = status
+        self.errors = tuple(errors)
+        self.messages = tuple(messages)
+        self.ray_id = ray_id
+        self.retry_after = retry_after
+        self.request = request
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__.copy())
+
+
+def _restore(cls: type[CfssoError], args: tuple[Any, ...], state: dict[str, Any]) -> CfssoError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class InvalidRequestError(CfssoError, ValueError):
+    """Refused here, before anything was sent; the message says how to put it right."""
+
+
+class APIConnectionError(CfssoError):
+    """There is no complete answer."""
+
+
+class APITimeoutError(APIConnectionError):
+    """There is no complete answer, because time ran out."""
+
+
+class APIStatusError(CfssoError):
+    """Cloudflare, or something on the way there, answered with an error status."""
+
+
+class BadRequestError(APIStatusError):
+    """400: the request is wrong."""
+
+
+class AuthenticationError(APIStatusError):
+    """401, or 400 with code 6003, 9106 or 10001: the token is missing or wrong."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the token lacks the permission, or is not allowed from this address."""
+
+
+class NotFoundError(APIStatusError):
+    """404: the account or the connector does not exist, or the token can't see it."""
+
+
+class ConflictError(APIStatusError):
+    """409: the present state forbids it, such as a domain enabled in another account."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422: the request is well-formed, but refused."""
+
+
+class RateLimitError(APIStatusError):
+    """429: more than the limit was sent; ``retry_after`` says when to go on."""
+
+
+class InternalServerError(APIStatusError):
+    """5xx: Cloudflare failed; a write may have happened."""
+
+
+class APIResponseValidationError(CfssoError):
+    """An answer that can't be read as one of this API."""
+
+
+class UnconfirmedWriteError(CfssoError):
+    """The write may have happened, and a read could not settle it."""

@@ -1,0 +1,1 @@
+"""Ways to reach Cloudflare; one idea a module."""
