@@ -8,7 +8,7 @@ _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def printable(text: str, limit: int = 200) -> str:
-    """
+    r"""
     Return *text* as one line that is safe to show.
 
     Control, format and separator characters become ``\\x1b``-like escapes, and
@@ -24,7 +24,4 @@ def printable(text: str, limit: int = 200) -> str:
 def _escape(char: str) -> str:
     if unicodedata.category(char) not in _UNSAFE:
         return char
-    code = ord(char)
-    if code <= 0xFF:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    return char.encode("unicode_escape", "surrogatepass").decode()

@@ -47,11 +47,19 @@ class RequestInfo(Protocol):
     """What an error tells of the request it is about; holds no credential."""
 
     @property
-    def method(self) -> str: ...
+    def method(self) -> str:
+        """The HTTP method."""
+        ...
+
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """What comes after the base URL."""
+        ...
+
     @property
-    def body(self) -> bytes | None: ...
+    def body(self) -> bytes | None:
+        """What was sent. ``None``: nothing."""
+        ...
 
 
 class CfssoError(Exception):

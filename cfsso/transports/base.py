@@ -14,14 +14,14 @@ MAX_BODY = 1024 * 1024
 # RFC 3986 segments without dot segments, escapes, query and fragment: a path of
 # this form cannot leave the base URL it is appended to.
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
+_ACCOUNT = re.compile(r"/accounts/([^/]+)")
 _METHOD = re.compile(r"[A-Z]{1,16}")
 
 
 def _matches(pattern: re.Pattern[str], form: str) -> Any:
     def validate(_instance: object, attribute: "attrs.Attribute[str]", value: Any) -> None:
         if not isinstance(value, str) or not pattern.fullmatch(value):
-            msg = f"{attribute.name} must be {form}, not {value!r:.60}"
-            raise InvalidRequestError(msg)
+            raise InvalidRequestError(f"{attribute.name} must be {form}, not {value!r:.60}")
 
     return validate
 
@@ -44,8 +44,13 @@ class Request:
     @property
     def account_id(self) -> str:
         """The account that the path names; empty if it names none."""
-        parts = self.path.split("/", 3)
-        return parts[2] if len(parts) > 2 and parts[1] == "accounts" else ""
+        found = _ACCOUNT.match(self.path)
+        return found[1] if found else ""
+
+    @property
+    def is_write(self) -> bool:
+        """Whether the request is one that changes something."""
+        return self.method != "GET"
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -71,8 +76,9 @@ class Response:
 
 def _positive(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if type(value) not in {int, float} or not 0 < value < float("inf"):
-        msg = f"{attribute.name} must be a finite number above 0, not {value!r:.60}"
-        raise InvalidRequestError(msg)
+        raise InvalidRequestError(
+            f"{attribute.name} must be a finite number above 0, not {value!r:.60}"
+        )
 
 
 @attrs.frozen

@@ -1,0 +1,61 @@
+"""What a caller may ask for: everything else is refused before anything is sent."""
+
+import re
+from typing import Any, NoReturn
+
+from cfsso.errors import InvalidRequestError, WriteState
+from cfsso.models import UNSET, MaybeBool
+
+_ID_LENGTH = 32
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE)
+_DOMAIN_BYTES = 253
+
+
+def refuse(message: str, write: WriteState | None) -> NoReturn:
+    raise InvalidRequestError(message, write=write)
+
+
+def identifier(name: str, value: Any, write: WriteState | None) -> str:
+    if type(value) is not str:
+        refuse(f"{name} must be a str of 32 letters and digits, not {type(value).__name__}", write)
+    if len(value) != _ID_LENGTH:
+        refuse(f"{name} must be 32 letters and digits, not {len(value)} characters", write)
+    # Compared with ASCII on purpose: isalnum() takes the digits of every script.
+    if not (value.isascii() and value.isalnum()):
+        place, char = next(
+            (n, c) for n, c in enumerate(value, 1) if not (c.isascii() and c.isalnum())
+        )
+        refuse(f"{name} must be 32 ASCII letters and digits; character {place} is {char!a}", write)
+    return str(value)
+
+
+def booleans(**values: MaybeBool) -> dict[str, bool]:
+    found = {}
+    for name, value in values.items():
+        if value is UNSET:
+            continue
+        if type(value) is not bool:
+            refuse(f"{name} must be True or False, not {type(value).__name__}", WriteState.NOT_SENT)
+        found[name] = value
+    return found
+
+
+def domain_problem(domain: Any) -> str | None:
+    """Say what keeps *domain* from being a DNS name (RFC 1035, RFC 5890)."""
+    if type(domain) is not str:
+        return f"must be a str, not {type(domain).__name__}"
+    name = ascii_form(domain)
+    if name is None or len(name) > _DOMAIN_BYTES:
+        return f"must be a domain name of at most 253 bytes, not {domain!r:.80}"
+    labels = name.split(".")
+    if len(labels) < 2 or labels[-1].isdigit() or not all(map(_LABEL.fullmatch, labels)):  # noqa: PLR2004 - a name and its top level
+        return f"must be a domain name such as example.com, not {domain!r:.80}"
+    return None
+
+
+def ascii_form(domain: str) -> str | None:
+    """Return the A-label form in lower case, or ``None`` if there is none."""
+    try:
+        return (domain if domain.isascii() else domain.encode("idna").decode()).lower()
+    except UnicodeError:
+        return None

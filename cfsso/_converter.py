@@ -1,0 +1,204 @@
+"""JSON to values, strictly: every problem is named by its JSON path."""
+
+import datetime as dt
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import attrs
+from cattrs import ClassValidationError
+from cattrs.gen import make_dict_structure_fn, override
+from cattrs.preconf.json import JsonConverter, make_converter
+
+from cfsso.models import ResponseInfo, Source, SSOConnector, Verification, VerificationStatus
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_CHAIN_DEPTH = 16
+_STATUSES = {status.value: status for status in VerificationStatus}
+
+
+class ConversionError(Exception):
+    """What was read is not what it should be; the text says where."""
+
+
+def decode(body: bytes) -> Any:
+    """
+    Parse *body* as JSON (RFC 8259) in strict UTF-8.
+
+    Raises:
+        ConversionError: It is something else, repeats a key, is nested too deep, or
+            holds a number or a character that can't be kept.
+    """
+    try:
+        value = _DECODER.decode(body.decode())
+        if _SURROGATE.search(body):
+            json.dumps(value, ensure_ascii=False).encode()
+    except ConversionError:
+        raise
+    except UnicodeError:
+        problem = "text that is not UTF-8"
+    except json.JSONDecodeError as error:
+        problem = f"no JSON: {error.msg} at character {error.pos}" if body else "an empty body"
+    except RecursionError:
+        problem = "JSON nested too deep"
+    except ValueError:
+        problem = "a number too long to read"
+    else:
+        return value
+    raise ConversionError(problem)
+
+
+def connector(value: Any, path: str) -> SSOConnector:
+    """
+    Structure *value*, found at the JSON path *path*.
+
+    Raises:
+        ConversionError: A member has the wrong type; all such members are named.
+    """
+    problems: list[str]
+    try:
+        return _CONVERTER.structure(value, SSOConnector)
+    except ClassValidationError as error:
+        problems = _problems(error, path)
+    except TypeError as error:
+        problems = [f"{error.args[0]} at {path}"]
+    raise ConversionError("; ".join(problems))
+
+
+def messages(value: Any, depth: int = _CHAIN_DEPTH) -> tuple[ResponseInfo, ...]:
+    """
+    Read an answer's ``errors`` or ``messages``; what is no message is left out.
+
+    Unlike everything else here this never refuses: it explains failures, and an
+    odd explanation must not hide one.
+    """
+    if isinstance(value, (str, dict)):
+        value = [value]
+    if not isinstance(value, list) or not depth:
+        return ()
+    return tuple(_message(item, depth) for item in value if isinstance(item, (str, dict)))
+
+
+def _message(item: str | dict[str, Any], depth: int) -> ResponseInfo:
+    if isinstance(item, str):
+        return ResponseInfo(message=item)
+    source = item.get("source")
+    pointer = source.get("pointer") if isinstance(source, dict) else None
+    return ResponseInfo(
+        code=_code(item.get("code")),
+        message=_text(item.get("message")) or "",
+        documentation_url=_text(item.get("documentation_url")),
+        source=Source(pointer=_text(pointer)) if isinstance(source, dict) else None,
+        error_chain=messages(item.get("error_chain"), depth - 1),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _code(value: Any) -> int | None:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
+        return int(value)
+    return value if type(value) is int else None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ConversionError("JSON that repeats a key")
+    return found
+
+
+def _constant(_text: str) -> NoReturn:
+    raise ConversionError("a number that JSON does not have")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:
+        _constant(text)
+    return number
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite
+)
+
+
+def _problems(error: ClassValidationError, path: str) -> list[str]:
+    found = []
+    for problem, note in error.group_exceptions()[0]:
+        where = f"{path}.{note.name}"
+        if isinstance(problem, ClassValidationError):
+            found += _problems(problem, where)
+        else:
+            found.append(f"{problem.args[0]} at {where}")
+    return found
+
+
+def _strict(kind: type) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, _target: Any) -> Any:
+        if type(value) is not kind:
+            raise TypeError(f"expected {kind.__name__}")
+        return value
+
+    return structure
+
+
+def _time(value: Any, _target: Any) -> dt.datetime:
+    problem = "expected a time with its offset (RFC 3339)"
+    if type(value) is not str:
+        raise TypeError(problem)
+    try:
+        time = dt.datetime.fromisoformat(value)
+    except ValueError:
+        raise TypeError(problem) from None
+    if time.tzinfo is None:
+        raise TypeError(problem)
+    return time
+
+
+def _status(value: Any, _target: Any) -> VerificationStatus:
+    if type(value) is not str:
+        raise TypeError("expected str")
+    return _STATUSES.get(value, VerificationStatus.UNKNOWN)
+
+
+def _object(converter: JsonConverter, kind: type, **copies: str) -> Callable[[Any, Any], Any]:
+    """Structure a JSON object: keep unknown members in ``extra``, copy members by *copies*."""
+    ours = {"extra", *copies}
+    known = {field.name for field in attrs.fields(kind)} - ours
+    as_found = override(struct_hook=lambda value, _target: value)
+    overrides: dict[str, Any] = dict.fromkeys(ours, as_found)
+    members: Callable[[Any, Any], Any] = make_dict_structure_fn(kind, converter, **overrides)
+
+    def structure(value: Any, target: Any) -> Any:
+        if type(value) is not dict:
+            raise TypeError("expected object")
+        kept = {name: member for name, member in value.items() if name in known}
+        if len(kept) != len(value):
+            kept["extra"] = {n: member for n, member in value.items() if n not in known}
+        for copy, origin in copies.items():
+            if origin in value:
+                kept[copy] = value[origin]
+        return members(kept, target)
+
+    return structure
+
+
+def _build_converter() -> JsonConverter:
+    converter = make_converter()
+    for kind in (bool, int, str):
+        converter.register_structure_hook(kind, _strict(kind))
+    converter.register_structure_hook(dt.datetime, _time)
+    converter.register_structure_hook(VerificationStatus, _status)
+    converter.register_structure_hook(
+        Verification, _object(converter, Verification, raw_status="status")
+    )
+    converter.register_structure_hook(SSOConnector, _object(converter, SSOConnector))
+    return converter
+
+
+_CONVERTER = _build_converter()

@@ -1,0 +1,99 @@
+"""From an answer that is no success to the error that says so."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cfsso import _converter, _headers
+from cfsso.errors import (
+    APIResponseValidationError,
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    UnprocessableEntityError,
+    WriteState,
+)
+from cfsso.models import ResponseInfo
+from cfsso.transports.base import Request, Response
+
+_BY_STATUS: dict[int, type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: UnprocessableEntityError,
+    429: RateLimitError,
+}
+# Request Timeout and Too Early: whether the write was taken up is not said.
+_UNDECIDED = {408, 425}
+# Wrong credentials, although the status is 400.
+_CREDENTIAL_CODES = {6003, 9106, 10001}
+
+
+def _details(
+    request: Request, response: Response, envelope: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    found = envelope or {}
+    return {
+        "status": response.status,
+        "errors": _converter.messages(found.get("errors", found.get("error"))),
+        "messages": _converter.messages(found.get("messages")),
+        "ray_id": response.headers.get("cf-ray"),
+        "retry_after": _headers.retry_after(response.status, response.headers),
+        "request": request,
+    }
+
+
+def unreadable(
+    request: Request,
+    response: Response,
+    problem: str,
+    envelope: Mapping[str, Any] | None = None,
+) -> APIResponseValidationError:
+    return APIResponseValidationError(
+        f"{response.status} from {request}: {problem}",
+        write=WriteState.UNKNOWN if request.is_write else None,
+        **_details(request, response, envelope),
+    )
+
+
+def status_error(
+    request: Request, response: Response, envelope: Mapping[str, Any] | None, problem: str
+) -> APIStatusError:
+    status = response.status
+    details = _details(request, response, envelope)
+    kind = _BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
+    if kind is BadRequestError and _codes(details["errors"]) & _CREDENTIAL_CODES:
+        kind = AuthenticationError
+    refused = 400 <= status < 500 and status not in _UNDECIDED
+    write = WriteState.REFUSED if refused else WriteState.UNKNOWN
+    said = said_by(details["errors"]) or problem or "no reason given"
+    if response.headers.get("cf-mitigated") == "challenge":
+        said = f"stopped by a challenge of Cloudflare's firewall: {said}"
+    elif 300 <= status < 400:
+        said = f"a redirect, which is never followed: {response.headers.get('location', said)}"
+    return kind(
+        f"{status} from {request}: {said}", write=write if request.is_write else None, **details
+    )
+
+
+def _codes(errors: tuple[ResponseInfo, ...]) -> set[int | None]:
+    return {code for e in errors for code in ({e.code} | _codes(e.error_chain))}
+
+
+def said_by(errors: tuple[ResponseInfo, ...]) -> str:
+    return "; ".join(
+        " ".join(
+            [
+                *([] if e.code is None else [str(e.code)]),
+                e.message,
+                *([f"({chain})"] if (chain := said_by(e.error_chain)) else []),
+            ]
+        ).strip()
+        for e in errors
+    )

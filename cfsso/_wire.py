@@ -1,0 +1,218 @@
+"""
+Requests from values and values from answers; pure, and the only room with URL paths.
+
+https://developers.cloudflare.com/api/resources/iam/subresources/sso/
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from cfsso import _checks, _converter, _failures
+from cfsso._text import printable
+from cfsso.errors import WriteState
+from cfsso.models import MaybeBool, ResponseInfo, SSOConnector
+from cfsso.transports.base import MAX_BODY, Request, Response
+
+
+def build_list(account_id: str) -> Request:
+    """Build the GET for all connectors of an account."""
+    return Request("GET", _collection(account_id))
+
+
+def build_get(sso_connector_id: str, account_id: str) -> Request:
+    """Build the GET for one connector."""
+    return Request("GET", _item(sso_connector_id, account_id))
+
+
+def build_create(
+    account_id: str,
+    email_domain: str,
+    begin_verification: MaybeBool,
+    use_fedramp_language: MaybeBool,
+) -> Request:
+    """Build the POST that creates a connector."""
+    path = _collection(account_id, WriteState.NOT_SENT)
+    problem = _checks.domain_problem(email_domain)
+    if problem:
+        _checks.refuse(f"email_domain {problem}", WriteState.NOT_SENT)
+    options = _checks.booleans(
+        begin_verification=begin_verification, use_fedramp_language=use_fedramp_language
+    )
+    return Request("POST", path, _encode({"email_domain": email_domain, **options}))
+
+
+def build_update(
+    sso_connector_id: str, account_id: str, enabled: MaybeBool, use_fedramp_language: MaybeBool
+) -> Request:
+    """Build the PATCH that changes what was given, and only that."""
+    path = _item(sso_connector_id, account_id, WriteState.NOT_SENT)
+    body = wish(enabled, use_fedramp_language)
+    if not body:
+        _checks.refuse(
+            "nothing to change: give enabled, use_fedramp_language or both", WriteState.NOT_SENT
+        )
+    return Request("PATCH", path, _encode(body))
+
+
+def build_delete(sso_connector_id: str, account_id: str) -> Request:
+    """Build the DELETE for one connector."""
+    return Request("DELETE", _item(sso_connector_id, account_id, WriteState.NOT_SENT))
+
+
+def build_begin_verification(sso_connector_id: str, account_id: str) -> Request:
+    """Build the POST that starts or restarts the search for the TXT record."""
+    path = _item(sso_connector_id, account_id, WriteState.NOT_SENT)
+    return Request("POST", f"{path}/begin_verification")
+
+
+def wish(enabled: MaybeBool, use_fedramp_language: MaybeBool) -> dict[str, bool]:
+    """Return the fields that an update asks for, by name."""
+    return _checks.booleans(enabled=enabled, use_fedramp_language=use_fedramp_language)
+
+
+def shows(connector: SSOConnector, wished: Mapping[str, bool]) -> bool:
+    """Whether *connector* has every value that was asked for."""
+    return all(getattr(connector, name) is value for name, value in wished.items())
+
+
+@attrs.frozen
+class Answer:
+    """An answer that reports success, with what its reader needs to say of it."""
+
+    request: Request
+    response: Response
+    envelope: Mapping[str, Any]
+
+    @property
+    def warnings(self) -> tuple[ResponseInfo, ...]:
+        """What a success has in its ``errors`` and ``messages``."""
+        members = (self.envelope.get("errors"), self.envelope.get("messages"))
+        return tuple(item for member in members for item in _converter.messages(member))
+
+
+def read(request: Request, response: Response) -> Answer:
+    """
+    Read an envelope: a 2xx with a JSON object whose ``success`` is exactly true.
+
+    Raises:
+        APIStatusError: The status says failure; 3xx is one.
+        APIResponseValidationError: Anything else that is not a success.
+    """
+    envelope, problem = _decode(response)
+    if not 200 <= response.status < 300:
+        raise _failures.status_error(request, response, envelope, problem)
+    if envelope is None:
+        raise _failures.unreadable(request, response, problem)
+    if envelope.get("success") is not True:
+        said = _failures.said_by(_converter.messages(envelope.get("errors")))
+        problem = "expected true at $.success" + (f": {said}" if said else "")
+        raise _failures.unreadable(request, response, problem, envelope)
+    return Answer(request, response, envelope)
+
+
+def read_list(answer: Answer) -> tuple[SSOConnector, ...]:
+    """Return the connectors in the order of the answer."""
+    result = answer.envelope.get("result")
+    if not isinstance(result, list):
+        raise _failures.unreadable(answer.request, answer.response, "expected list at $.result")
+    return tuple(_connector(answer, item, f"$.result[{n}]") for n, item in enumerate(result))
+
+
+def missing(answer: Answer) -> int:
+    """Return how many connectors a list says that it left out."""
+    info = answer.envelope.get("result_info")
+    total = info.get("total_count") if isinstance(info, dict) else None
+    return max(0, total - len(answer.envelope["result"])) if type(total) is int else 0
+
+
+def read_connector(answer: Answer, sso_connector_id: str) -> SSOConnector:
+    """Return the connector of that id from an object, or from a list with one match."""
+    result = answer.envelope.get("result")
+    path = "$.result"
+    if isinstance(result, list):
+        found = [
+            (n, item)
+            for n, item in enumerate(result)
+            if isinstance(item, dict) and item.get("id") == sso_connector_id
+        ]
+        if len(found) != 1:
+            problem = f"expected one connector {sso_connector_id} at $.result, not {len(found)}"
+            raise _failures.unreadable(answer.request, answer.response, problem)
+        path, result = f"$.result[{found[0][0]}]", found[0][1]
+    connector = _connector(answer, result, path)
+    if connector.id != sso_connector_id:
+        problem = f"expected id {sso_connector_id} at {path}.id, not {connector.id}"
+        raise _failures.unreadable(answer.request, answer.response, problem)
+    return connector
+
+
+def read_updated(answer: Answer, sso_connector_id: str, wished: Mapping[str, bool]) -> SSOConnector:
+    """Return the connector if it shows every value that was asked for."""
+    connector = read_connector(answer, sso_connector_id)
+    if not shows(connector, wished):
+        found = ", ".join(f"{name}={getattr(connector, name)}" for name in wished)
+        problem = f"the answer shows {found}"
+        raise _failures.unreadable(answer.request, answer.response, problem)
+    return connector
+
+
+def read_created(answer: Answer, email_domain: str) -> SSOConnector:
+    """Return the connector just created for that domain."""
+    connector = _connector(answer, answer.envelope.get("result"), "$.result")
+    if not connector.id:
+        raise _failures.unreadable(answer.request, answer.response, "expected str at $.result.id")
+    if _checks.ascii_form(connector.email_domain or "") != _checks.ascii_form(email_domain):
+        problem = f"expected {email_domain} at $.result.email_domain"
+        raise _failures.unreadable(answer.request, answer.response, problem)
+    return connector
+
+
+def check_deleted(answer: Answer, sso_connector_id: str) -> None:
+    """Accept the answer to a DELETE: ``result`` is null or names that connector."""
+    result = answer.envelope.get("result")
+    if result is not None and not (
+        isinstance(result, dict) and result.get("id") == sso_connector_id
+    ):
+        problem = f"expected id {sso_connector_id} at $.result.id"
+        raise _failures.unreadable(answer.request, answer.response, problem)
+
+
+def _collection(account_id: str, write: WriteState | None = None) -> str:
+    return f"/accounts/{_checks.identifier('account_id', account_id, write)}/sso_connectors"
+
+
+def _item(sso_connector_id: str, account_id: str, write: WriteState | None = None) -> str:
+    collection = _collection(account_id, write)
+    return f"{collection}/{_checks.identifier('sso_connector_id', sso_connector_id, write)}"
+
+
+def _decode(response: Response) -> tuple[dict[str, Any] | None, str]:
+    if len(response.body) > MAX_BODY:
+        return None, f"more than {MAX_BODY} bytes"
+    try:
+        value = _converter.decode(response.body)
+    except _converter.ConversionError as error:
+        return None, f"{error}{_excerpt(response.body)}"
+    if not isinstance(value, dict):
+        return None, "expected object at $"
+    return value, ""
+
+
+def _excerpt(body: bytes) -> str:
+    text = body[:80].decode("utf-8", "backslashreplace").strip()
+    return f': "{printable(text)}"' if text else ""
+
+
+def _encode(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _connector(answer: Answer, value: Any, path: str) -> SSOConnector:
+    try:
+        return _converter.connector(value, path)
+    except _converter.ConversionError as error:
+        problem = str(error)
+    raise _failures.unreadable(answer.request, answer.response, problem)
