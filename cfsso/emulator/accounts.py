@@ -1,0 +1,161 @@
+"""The accounts, their connectors, and the rules that bind connectors together."""
+
+from collections import deque
+from typing import Final
+
+from cfsso.emulator import answers
+from cfsso.emulator.clock import SLACK, Clock
+from cfsso.emulator.records import Connector
+from cfsso.errors import InvalidRequestError
+
+TIMEOUT: Final = 2 * 24 * 60 * 60.0
+"""Seconds for which Cloudflare looks for the TXT record."""
+
+
+class Accounts:
+    """
+    Everything that is stored.
+
+    A connector's verification is brought up to date when the connector is looked
+    at, so no request costs more for the connectors that it does not touch.
+
+    Attributes:
+        by_id: For each account its connectors by id, in the order of creation.
+        dns: TXT texts by domain.
+        ids: Every id that there ever was; none is given twice.
+    """
+
+    __slots__ = ("_clock", "_deadlines", "_holders", "_poll", "by_id", "dns", "ids")
+
+    def __init__(self, clock: Clock, poll: float) -> None:
+        self.by_id: dict[str, dict[str, Connector]] = {}
+        self.dns: dict[str, list[str]] = {}
+        self.ids: set[str] = set()
+        self._clock = clock
+        self._poll = poll
+        # The enabled connector of each domain.
+        self._holders: dict[str, Connector] = {}
+        # When polling ends, in order of time since all have the same timeout.
+        self._deadlines: deque[tuple[float, Connector]] = deque()
+
+    def open(self, account_id: str) -> None:
+        """Add an account without connectors."""
+        self.by_id[account_id] = {}
+        self.ids.add(account_id)
+
+    def adopt(self, account_id: str, connector: Connector) -> None:
+        """
+        Add a connector in whatever state it is.
+
+        Raises:
+            InvalidRequestError: No sequence of requests could lead to it.
+        """
+        if connector.enabled:
+            if connector.status != "verified":
+                msg = "enabled must be false until verification.status is verified"
+                raise InvalidRequestError(msg)
+            if connector.key in self._holders:
+                msg = f"{connector.email_domain} is enabled by another connector already"
+                raise InvalidRequestError(msg)
+            self._holders[connector.key] = connector
+        self.by_id[account_id][connector.id] = connector
+        self.ids.add(connector.id)
+        if connector.status == "pending":
+            self._start(connector)
+
+    def find(self, account_id: str, connector_id: str) -> Connector:
+        """
+        Return a connector, its verification up to date.
+
+        Raises:
+            RefusedError: The account has none of this id.
+        """
+        connector = self.by_id[account_id].get(connector_id)
+        if connector is None:
+            raise answers.no_connector()
+        self._look_up(connector)
+        return connector
+
+    def all(self, account_id: str) -> list[Connector]:
+        """Return an account's connectors in the order of creation, up to date."""
+        connectors = list(self.by_id[account_id].values())
+        for connector in connectors:
+            self._look_up(connector)
+        return connectors
+
+    def remove(self, account_id: str, connector: Connector) -> None:
+        """
+        Delete a connector.
+
+        Raises:
+            RefusedError: It is enabled.
+        """
+        if connector.enabled:
+            raise answers.still_enabled()
+        del self.by_id[account_id][connector.id]
+
+    def set_state(self, connector: Connector, *, enabled: bool, fedramp: bool) -> None:
+        """
+        Change a connector, or nothing at all.
+
+        Raises:
+            RefusedError: It may not be enabled.
+        """
+        if (enabled, fedramp) == (connector.enabled, connector.use_fedramp_language):
+            return
+        if enabled and not connector.enabled:
+            if connector.status != "verified":
+                raise answers.not_verified()
+            if connector.key in self._holders:
+                raise answers.held_elsewhere()
+            self._holders[connector.key] = connector
+        elif connector.enabled and not enabled:
+            del self._holders[connector.key]
+        connector.enabled = enabled
+        connector.use_fedramp_language = fedramp
+        connector.updated_on = self._clock.stamp(connector.updated_on)
+
+    def begin(self, connector: Connector) -> None:
+        """Start polling, or start it again; a verified connector stays verified."""
+        if connector.status == "verified":
+            return
+        connector.status = "pending"
+        connector.updated_on = self._clock.stamp(connector.updated_on)
+        self._start(connector)
+
+    def settle(self) -> float:
+        """End the polling whose time has run out; return the present time."""
+        now = self._clock.now()
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= now + SLACK:
+            deadline, connector = deadlines.popleft()
+            # It may have been started again, or found, since.
+            if connector.status == "pending" and connector.began + TIMEOUT <= deadline:
+                self._conclude(connector, "verified" if self._found(connector) else "failed")
+        return now
+
+    def _start(self, connector: Connector) -> None:
+        connector.began = self._clock.now()
+        connector.next_poll = connector.began + self._poll
+        self._deadlines.append((connector.began + TIMEOUT, connector))
+
+    def _look_up(self, connector: Connector) -> None:
+        if connector.status != "pending":
+            return
+        now = self._clock.now()
+        if now + SLACK < connector.next_poll:
+            return
+        if self._found(connector):
+            self._conclude(connector, "verified")
+        elif self._poll:
+            polls = (now - connector.began) // self._poll
+            connector.next_poll = connector.began + (polls + 1) * self._poll
+
+    def _found(self, connector: Connector) -> bool:
+        dns = self.dns
+        texts = dns.get(connector.key) or dns.get(connector.email_domain) or ()
+        return connector.code in texts
+
+    def _conclude(self, connector: Connector, status: str) -> None:
+        connector.status = status
+        connector.updated_on = self._clock.stamp(connector.updated_on)

@@ -1,0 +1,72 @@
+"""Emulated time: it goes on while one event loop runs, or by hand."""
+
+import datetime as dt
+import sys
+import time
+from typing import Any, Final
+
+TICKS: Final = 10_000
+"""Ticks in a second: the API shows four fractional digits."""
+
+SLACK: Final = 1e-6
+"""Seconds that sums of floats may be off; what is due within it is due now."""
+
+# The last tick that has a date.
+_END: Final = 253_402_300_799 * TICKS + TICKS - 1
+
+
+class Clock:
+    """Seconds since the emulator was made, and the wall clock made from them."""
+
+    __slots__ = ("_elapsed", "_epoch", "_loop", "_offset")
+
+    def __init__(self) -> None:
+        self._epoch = time.time()
+        self._elapsed = 0.0
+        self._loop: Any = None
+        self._offset = 0.0
+        self.now()
+
+    def now(self) -> float:
+        """
+        Return the seconds since the beginning; they never decrease.
+
+        The running event loop moves them. Without one, or when another one has
+        taken over, they stay where they are.
+        """
+        loop = _running_loop()
+        if loop is None:
+            return self._elapsed
+        at = loop.time() + self._offset
+        if loop is self._loop and at >= self._elapsed:
+            self._elapsed = at
+        else:
+            self._loop = loop
+            self._offset = self._elapsed - loop.time()
+        return self._elapsed
+
+    def advance(self, seconds: float) -> None:
+        """Move on by *seconds*."""
+        self._elapsed = self.now() + seconds
+        self._offset += seconds
+
+    def stamp(self, after: str | None = None) -> str:
+        """Return the wall clock as the API writes it, made later than the stamp *after*."""
+        ticks = int((self._epoch + self.now()) * TICKS)
+        if after is not None:
+            earlier = dt.datetime.fromisoformat(after) - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+            ticks = max(ticks, earlier // dt.timedelta(microseconds=100) + 1)
+        seconds, fraction = divmod(min(ticks, _END), TICKS)
+        date = dt.datetime.fromtimestamp(seconds, dt.UTC).replace(tzinfo=None)
+        return f"{date.isoformat()}.{fraction:04d}Z"
+
+
+def _running_loop() -> Any:
+    # Whoever runs a loop has loaded asyncio; the emulator alone does not need it.
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return None
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,273 @@
+"""Cloudflare in memory: one object that answers requests by the documented rules."""
+
+import math
+import os
+import random
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from cfsso.emulator import answers, credentials, state
+from cfsso.emulator.accounts import Accounts
+from cfsso.emulator.clock import Clock
+from cfsso.emulator.limits import Limiter
+from cfsso.emulator.operations import Operations
+from cfsso.emulator.records import CODE_PREFIX, IDENTIFIER, Connector
+from cfsso.emulator.service import LoggedRequest, Service
+from cfsso.errors import InvalidRequestError
+from cfsso.models import SSOConnector
+from cfsso.transports.base import RateLimit, Request, Response
+
+_DEFAULT_LIMIT: Final = RateLimit()
+
+
+class CloudflareEmulator:
+    """
+    The SSO connectors of any number of accounts, with the rules of the real ones.
+
+    `cfsso.InMemoryTransport` and `cfsso.emulator.http.serving` both put their
+    requests to `handle`. Time goes on with the running event loop, or by `advance`.
+
+    Args:
+        rate_limit: What one credential may send; ``None`` turns the limit off.
+        latency: Seconds by which transports delay an answer; the work is done then.
+        poll: Seconds between two looks into DNS for a pending connector.
+        seed: Makes ids and codes the same each time.
+
+    Attributes:
+        latency: See above.
+
+    Raises:
+        InvalidRequestError: A time is negative or not finite.
+    """
+
+    def __init__(
+        self,
+        *,
+        rate_limit: RateLimit | None = _DEFAULT_LIMIT,
+        latency: float = 0.0,
+        poll: float = 1.0,
+        seed: int | None = None,
+    ) -> None:
+        self.latency = _seconds("latency", latency)
+        self._random = random.Random(seed)  # noqa: S311  (ids of an emulator)
+        self._clock = Clock()
+        self._accounts = Accounts(self._clock, _seconds("poll", poll))
+        self._tokens = credentials.Tokens()
+        self._service = Service(
+            self._accounts,
+            Operations(self._accounts, self._make),
+            limiter=Limiter(rate_limit),
+            tokens=self._tokens,
+            rays=self._random,
+        )
+
+    def __repr__(self) -> str:
+        return f"<CloudflareEmulator: {len(self._accounts.by_id)} accounts>"
+
+    @classmethod
+    def from_state(cls, data: Any, **options: Any) -> "CloudflareEmulator":
+        """
+        Return an emulator in the state that `to_state` gave.
+
+        Args:
+            data: What stands in a state file.
+            options: What the constructor takes.
+
+        Raises:
+            InvalidRequestError: It is no such state; the message names the JSON path.
+        """
+        cloud = cls(**options)
+        state.Reader(cloud._accounts, cloud._tokens, cloud._make).read(data)
+        return cloud
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **options: Any) -> "CloudflareEmulator":
+        """
+        Return an emulator in the state that `save` wrote.
+
+        Raises:
+            InvalidRequestError: The file can't be read, or holds no such state.
+        """
+        data = state.read(path)
+        try:
+            return cls.from_state(data, **options)
+        except InvalidRequestError as error:
+            msg = f"{os.fspath(path)}: {error}"
+        raise InvalidRequestError(msg)
+
+    def to_state(self) -> dict[str, Any]:
+        """Return all accounts, DNS texts and tokens; the tokens in clear."""
+        return state.show(self._accounts, self._tokens)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """
+        Write the state to a file of mode 0600, in one step.
+
+        Raises:
+            OSError: It can't be written; what was there is untouched.
+        """
+        state.write(path, self.to_state())
+
+    @property
+    def requests(self) -> list[LoggedRequest]:
+        """All that was answered, in order; clear it when you like."""
+        return self._service.requests
+
+    @property
+    def dns(self) -> dict[str, list[str]]:
+        """TXT texts by domain, yours to change."""
+        # Polling that has timed out by now saw what was here until now.
+        self._accounts.settle()
+        return self._accounts.dns
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The ids of the accounts, in the order in which they were added."""
+        return tuple(self._accounts.by_id)
+
+    @property
+    def tokens(self) -> dict[str, tuple[str, ...]]:
+        """The account ids that each token serves, by the fingerprint of the token."""
+        issued = self._tokens.state().items()
+        return {credentials.fingerprint(token): tuple(ids) for token, ids in issued}
+
+    def add_token(self, token: str, account_ids: Iterable[str]) -> None:
+        """
+        Issue a token; until the first one, any well-formed token serves all accounts.
+
+        Raises:
+            InvalidRequestError: *token* is not printable ASCII without spaces.
+        """
+        self._tokens.add(token, account_ids)
+
+    def add_account(self, account_id: str | None = None) -> str:
+        """
+        Add an account and return its id, a new one unless given.
+
+        Raises:
+            InvalidRequestError: The id is not 32 letters and digits, or in use.
+        """
+        account_id = self._new_id() if account_id is None else account_id
+        if not IDENTIFIER.fullmatch(account_id):
+            msg = f"account_id must be 32 letters and digits, not {account_id!r:.60}"
+            raise InvalidRequestError(msg)
+        if account_id in self._accounts.by_id:
+            msg = f"account {account_id} exists already"
+            raise InvalidRequestError(msg)
+        self._accounts.open(account_id)
+        return account_id
+
+    def add_connector(
+        self,
+        account_id: str,
+        *,
+        email_domain: str,
+        enabled: bool = False,
+        status: str = "awaiting",
+        use_fedramp_language: bool = False,
+    ) -> SSOConnector:
+        """
+        Add a connector in any state that can be reached, and return it.
+
+        Raises:
+            InvalidRequestError:
+                The account or the status does not exist, the domain is empty, the
+                connector is enabled but not verified, or another one enabled it.
+        """
+        self._account(account_id)
+        if not email_domain:
+            msg = "email_domain must not be empty"
+            raise InvalidRequestError(msg)
+        if status not in state.STATUSES:
+            msg = f"status must be one of {', '.join(state.STATUSES)}, not {status!r:.60}"
+            raise InvalidRequestError(msg)
+        connector = self._make(email_domain)
+        connector.status = str(status)
+        connector.enabled = enabled
+        connector.use_fedramp_language = use_fedramp_language
+        self._accounts.adopt(account_id, connector)
+        return connector.model()
+
+    def connector(self, account_id: str, sso_connector_id: str) -> SSOConnector:
+        """
+        Return how a connector really is, without a request.
+
+        Raises:
+            InvalidRequestError: There is none.
+        """
+        self._account(account_id)
+        self._accounts.settle()
+        try:
+            return self._accounts.find(account_id, sso_connector_id).model()
+        except answers.RefusedError:
+            msg = f"account {account_id} has no connector {sso_connector_id!r:.60}"
+        raise InvalidRequestError(msg)
+
+    def connectors(self, account_id: str) -> tuple[SSOConnector, ...]:
+        """
+        Return how an account's connectors really are, in the order of creation.
+
+        Raises:
+            InvalidRequestError: There is no such account.
+        """
+        self._account(account_id)
+        self._accounts.settle()
+        return tuple(connector.model() for connector in self._accounts.all(account_id))
+
+    def advance(self, seconds: float) -> None:
+        """
+        Let *seconds* pass.
+
+        Raises:
+            InvalidRequestError: They are negative or not finite.
+        """
+        self._clock.advance(_seconds("seconds", seconds))
+        self._accounts.settle()
+
+    def handle(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
+        """
+        Answer *request*; nothing is ever raised for what a client sends.
+
+        Args:
+            request: The request.
+            headers:
+                A client's HTTP headers, whose credential is checked. ``None``: a
+                call from this process, which is trusted; all of them count as one
+                credential.
+        """
+        return self._service.handle(request, headers)
+
+    def refuse(self, refusal: answers.RefusedError) -> Response:
+        """Return the answer to what can't even be put as a `Request`; it is not logged."""
+        return self._service.refuse(refusal)
+
+    def _account(self, account_id: str) -> None:
+        if account_id not in self._accounts.by_id:
+            msg = f"there is no account {account_id!r:.60}"
+            raise InvalidRequestError(msg)
+
+    def _make(self, email_domain: str) -> Connector:
+        stamp = self._clock.stamp()
+        return Connector(
+            id=self._new_id(),
+            email_domain=email_domain,
+            enabled=False,
+            use_fedramp_language=False,
+            code=CODE_PREFIX + self._new_id(),
+            status="awaiting",
+            created_on=stamp,
+            updated_on=stamp,
+        )
+
+    def _new_id(self) -> str:
+        # A seed repeats what it gave before the state was saved.
+        while (drawn := f"{self._random.getrandbits(128):032x}") in self._accounts.ids:
+            pass
+        return drawn
+
+
+def _seconds(name: str, value: float) -> float:
+    if not 0 <= value < math.inf:
+        msg = f"{name} must be a finite number of seconds, not {value!r:.60}"
+        raise InvalidRequestError(msg)
+    return value

@@ -1,0 +1,96 @@
+"""The emulator behind an HTTP port."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from multidict import CIMultiDict
+
+from cfsso.emulator import answers
+from cfsso.emulator.cloud import CloudflareEmulator
+from cfsso.errors import InvalidRequestError
+from cfsso.transports.base import MAX_BODY, Request, Response
+
+PREFIX = "/client/v4"
+"""Where the API begins, as at Cloudflare."""
+
+logger = logging.getLogger(__name__)
+
+# What real answers carry besides; values mean nothing and nobody should keep them.
+_OTHERS = (
+    ("server", "cloudflare"),
+    ("cache-control", "no-store, no-cache, must-revalidate"),
+    ("set-cookie", "__cflb=emulated; SameSite=Lax; path=/; HttpOnly"),
+    ("set-cookie", "__cfruid=emulated; path=/; HttpOnly"),
+    ("set-cookie", "_cfuvid=emulated; path=/; HttpOnly"),
+)
+
+
+def app(cloud: CloudflareEmulator) -> web.Application:
+    """Return an application that serves *cloud* under `PREFIX`, and 404 elsewhere."""
+
+    # Not a route: some targets, such as "*" and those with line ends, match none.
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        del handler
+        try:
+            response = await _handle(cloud, request)
+        except Exception:
+            logger.exception("The emulator failed")
+            response = cloud.refuse(answers.broken())
+        await asyncio.sleep(cloud.latency)
+        headers = CIMultiDict(response.headers)
+        headers.extend(_OTHERS)
+        return web.Response(status=response.status, headers=headers, body=response.body)
+
+    return web.Application(client_max_size=MAX_BODY, middlewares=[answer])
+
+
+@asynccontextmanager
+async def serving(
+    cloud: CloudflareEmulator, port: int = 0, host: str = "127.0.0.1"
+) -> AsyncGenerator[str, None]:
+    """
+    Serve *cloud* and yield the base URL, such as ``http://127.0.0.1:8080/client/v4``.
+
+    Args:
+        cloud: The emulator; it may be used directly meanwhile.
+        port: 0 picks a free one.
+        host: An address of this machine.
+
+    Raises:
+        OSError: The address can't be had.
+    """
+    runner = web.AppRunner(app(cloud), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        bound = runner.addresses[0][1]
+        name = f"[{host}]" if ":" in host else host
+        yield f"http://{name}:{bound}{PREFIX}"
+    finally:
+        await runner.cleanup()
+
+
+async def _handle(cloud: CloudflareEmulator, incoming: web.Request) -> Response:
+    # As it came: a decoded path could name something else.
+    raw = incoming.raw_path.partition("?")[0]
+    path = raw.removeprefix(PREFIX)
+    try:
+        body = await incoming.read()
+    except web.HTTPRequestEntityTooLarge:
+        return cloud.refuse(answers.too_large())
+    except web.RequestPayloadError:
+        return cloud.refuse(answers.bad_body("The request body can't be read"))
+    try:
+        if path == raw:
+            raise answers.unroutable(raw)
+        request = Request(incoming.method, path, body or None)
+    except InvalidRequestError:
+        return cloud.refuse(answers.unroutable(path))
+    except answers.RefusedError as refusal:
+        return cloud.refuse(refusal)
+    return cloud.handle(request, incoming.headers)

@@ -1,0 +1,164 @@
+"""The six operations: from a body to a body."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias, cast
+
+from cfsso.emulator import answers
+from cfsso.emulator.accounts import Accounts
+from cfsso.emulator.records import IDENTIFIER, Connector, domain_key
+
+Maker: TypeAlias = Callable[[str], Connector]
+"""Makes an awaiting connector for a domain."""
+
+_Operation: TypeAlias = Callable[[str, str, bytes | None], bytes]
+
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+{_LABEL}", re.IGNORECASE | re.ASCII)
+
+# Cloudflare refuses public mail providers and some whole TLDs, without a list.
+_PUBLIC_MAIL: Final = frozenset(
+    {"aol.com", "gmail.com", "gmx.com", "googlemail.com", "hotmail.com", "icloud.com"}
+    | {"live.com", "outlook.com", "proton.me", "protonmail.com", "yahoo.com"}
+)
+_REFUSED_TLDS: Final = (".edu",)
+
+
+class Operations:
+    """
+    The operations on `Accounts`.
+
+    Each takes the account's id, the connector's id ("" for a collection) and the
+    request's body, returns the answer's body, and raises `RefusedError`.
+    """
+
+    __slots__ = ("_accounts", "_make", "_routes")
+
+    def __init__(self, accounts: Accounts, make: Maker) -> None:
+        self._accounts = accounts
+        self._make = make
+        # By the number of segments in the path, the empty first one included.
+        self._routes: dict[int, dict[str, _Operation]] = {
+            4: {"GET": self.list, "POST": self.create},
+            5: {"GET": self.get, "PATCH": self.update, "DELETE": self.delete},
+            6: {"POST": self.begin_verification},
+        }
+
+    def route(self, path: str, method: str) -> "Bound":
+        """
+        Return what *method* does on *path*.
+
+        Raises:
+            RefusedError: The path or the method does not exist.
+        """
+        parts = path.split("/")
+        methods = self._routes.get(len(parts))
+        if methods is None or not _known(parts):
+            raise answers.unroutable(path)
+        operation = methods.get(method)
+        if operation is None:
+            raise answers.wrong_method(list(methods))
+        return Bound(operation, parts[2], "".join(parts[4:5]))
+
+    def list(self, account_id: str, _connector_id: str, _body: bytes | None) -> bytes:
+        """Show all connectors of the account, in the order of creation."""
+        result = [connector.shown() for connector in self._accounts.all(account_id)]
+        count = len(result)
+        info = {"count": count, "page": 1, "per_page": max(20, count), "total_count": count}
+        return answers.success(result=result, result_info=info)
+
+    def create(self, account_id: str, _connector_id: str, body: bytes | None) -> bytes:
+        """Add a connector, verification begun unless the body says otherwise."""
+        fields = _object(body)
+        domain = fields.get("email_domain")
+        if not isinstance(domain, str):
+            text = "email_domain is required and must be a string"
+            raise answers.bad_body(text, "/email_domain")
+        begin = _flag(fields, "begin_verification", default=True)
+        fedramp = _flag(fields, "use_fedramp_language", default=False)
+        key = domain_key(domain)
+        if not _DOMAIN.fullmatch(key):
+            raise answers.bad_body("email_domain is not a domain name", "/email_domain")
+        if key in _PUBLIC_MAIL or key.endswith(_REFUSED_TLDS):
+            raise answers.domain_refused()
+        if any(other.key == key for other in self._accounts.by_id[account_id].values()):
+            raise answers.duplicate()
+        connector = self._make(domain)
+        connector.use_fedramp_language = fedramp
+        connector.status = "pending" if begin else "awaiting"
+        self._accounts.adopt(account_id, connector)
+        return answers.success(result=connector.shown())
+
+    def get(self, account_id: str, connector_id: str, _body: bytes | None) -> bytes:
+        """Show one connector."""
+        return answers.success(result=self._accounts.find(account_id, connector_id).shown())
+
+    def update(self, account_id: str, connector_id: str, body: bytes | None) -> bytes:
+        """Change what the body names; without a body, or with an empty one, nothing."""
+        connector = self._accounts.find(account_id, connector_id)
+        fields = _object(body) if body else {}
+        enabled = _flag(fields, "enabled", default=connector.enabled)
+        fedramp = _flag(fields, "use_fedramp_language", default=connector.use_fedramp_language)
+        self._accounts.set_state(connector, enabled=enabled, fedramp=fedramp)
+        return answers.success(result=connector.shown())
+
+    def delete(self, account_id: str, connector_id: str, _body: bytes | None) -> bytes:
+        """Delete a connector that is not enabled."""
+        connector = self._accounts.find(account_id, connector_id)
+        self._accounts.remove(account_id, connector)
+        return answers.success(result={"id": connector.id})
+
+    def begin_verification(self, account_id: str, connector_id: str, _body: bytes | None) -> bytes:
+        """Start to look for the TXT record; the answer says nothing of the outcome."""
+        self._accounts.begin(self._accounts.find(account_id, connector_id))
+        return answers.success()
+
+
+class Bound:
+    """An operation with the ids that a path named."""
+
+    __slots__ = ("_connector_id", "_operation", "account_id")
+
+    def __init__(
+        self,
+        operation: _Operation,
+        account_id: str,
+        connector_id: str,
+    ) -> None:
+        self._operation = operation
+        self.account_id = account_id
+        self._connector_id = connector_id
+
+    def run(self, body: bytes | None) -> bytes:
+        """Do it."""
+        return self._operation(self.account_id, self._connector_id, body)
+
+
+def _known(parts: "list[str]") -> bool:
+    return parts[1::2] == ["accounts", "sso_connectors", "begin_verification"][
+        : len(parts) // 2
+    ] and all(IDENTIFIER.fullmatch(part) for part in parts[2::2])
+
+
+def _object(body: bytes | None) -> dict[str, Any]:
+    try:
+        value = json.loads((body or b"").decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise answers.bad_body("The request body is not valid JSON") from None
+    if not isinstance(value, dict):
+        text = "The request body must be a JSON object"
+        raise answers.bad_body(text, "")
+    return cast("dict[str, Any]", value)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _flag(fields: dict[str, Any], name: str, *, default: bool) -> bool:
+    value = fields.get(name, default)
+    if type(value) is not bool:
+        text = f"{name} must be a boolean"
+        raise answers.bad_body(text, f"/{name}")
+    return value

@@ -1,0 +1,96 @@
+"""One connector as the emulator keeps it."""
+
+import datetime as dt
+import re
+from typing import Any, Final
+
+from cfsso.models import SSOConnector, Verification, VerificationStatus
+
+CODE_PREFIX: Final = "cloudflare_dashboard_sso="
+
+IDENTIFIER: Final = re.compile(r"[0-9A-Za-z]{32}")
+"""What routes as an identifier: the published schema fixes the length only."""
+
+
+def domain_key(domain: str) -> str:
+    """Return what two spellings of one e-mail domain have in common."""
+    try:
+        plain = domain if domain.isascii() else domain.encode("idna").decode()
+    except UnicodeError:
+        plain = domain
+    return plain.lower().removesuffix(".")
+
+
+class Connector:
+    """
+    A connector with what the API does not show.
+
+    Attributes:
+        key: The domain, comparable.
+        began: When polling began, in seconds since the emulator was made.
+        next_poll: When DNS is to be asked again, likewise.
+    """
+
+    __slots__ = (
+        "began",
+        "code",
+        "created_on",
+        "email_domain",
+        "enabled",
+        "id",
+        "key",
+        "next_poll",
+        "status",
+        "updated_on",
+        "use_fedramp_language",
+    )
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002  (the API's name)
+        email_domain: str,
+        enabled: bool,
+        use_fedramp_language: bool,
+        code: str,
+        status: str,
+        created_on: str,
+        updated_on: str,
+    ) -> None:
+        self.id = id
+        self.email_domain = email_domain
+        self.key = domain_key(email_domain)
+        self.enabled = enabled
+        self.use_fedramp_language = use_fedramp_language
+        self.code = code
+        self.status = status
+        self.created_on = created_on
+        self.updated_on = updated_on
+        self.began = 0.0
+        self.next_poll = 0.0
+
+    def shown(self) -> dict[str, Any]:
+        """Return the connector as the API shows it."""
+        return {
+            "id": self.id,
+            "email_domain": self.email_domain,
+            "enabled": self.enabled,
+            "use_fedramp_language": self.use_fedramp_language,
+            "verification": {"code": self.code, "status": self.status},
+            "created_on": self.created_on,
+            "updated_on": self.updated_on,
+        }
+
+    def model(self) -> SSOConnector:
+        """Return the connector as the library shows it."""
+        return SSOConnector(
+            id=self.id,
+            email_domain=self.email_domain,
+            enabled=self.enabled,
+            use_fedramp_language=self.use_fedramp_language,
+            verification=Verification(
+                code=self.code, status=VerificationStatus(self.status), raw_status=self.status
+            ),
+            created_on=dt.datetime.fromisoformat(self.created_on),
+            updated_on=dt.datetime.fromisoformat(self.updated_on),
+        )

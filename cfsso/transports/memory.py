@@ -1,0 +1,61 @@
+"""The transport whose other end is an emulator in this process."""
+
+from cfsso.emulator.cloud import CloudflareEmulator
+from cfsso.errors import APIResponseValidationError, InvalidRequestError, WriteState
+from cfsso.transports.base import MAX_BODY, Request, Response
+
+
+class InMemoryTransport:
+    """
+    A `cfsso.Transport` to an emulator.
+
+    Args:
+        cloud: The emulator, which may have any number of transports.
+        api_token:
+            What to present in ``Authorization``. ``None``: nothing, and the emulator
+            trusts this process.
+    """
+
+    __slots__ = ("_closed", "_cloud", "_headers")
+
+    def __init__(self, cloud: CloudflareEmulator, *, api_token: str | None = None) -> None:
+        self._cloud = cloud
+        self._closed = False
+        self._headers = None if api_token is None else {"authorization": f"Bearer {api_token}"}
+
+    def __repr__(self) -> str:
+        return f"InMemoryTransport({self._cloud!r})"
+
+    async def send(self, request: Request) -> Response:
+        """
+        Put *request* to the emulator; the answer comes after the emulator's latency.
+
+        The work is done at once, so cancelling the wait leaves a write done.
+
+        Raises:
+            APIResponseValidationError: The answer is larger than `MAX_BODY`.
+            InvalidRequestError: The transport is closed.
+        """
+        # Not above, since it is slow to load and the emulator does without.
+        import asyncio
+
+        reads = request.method == "GET"
+        if self._closed:
+            msg = "the transport is closed"
+            write = None if reads else WriteState.NOT_SENT
+            raise InvalidRequestError(msg, write=write, request=request)
+        response = self._cloud.handle(request, self._headers)
+        await asyncio.sleep(self._cloud.latency)
+        if len(response.body) > MAX_BODY:
+            msg = f"the answer to {request} has more than {MAX_BODY} bytes"
+            raise APIResponseValidationError(
+                msg,
+                write=None if reads else WriteState.UNKNOWN,
+                status=response.status,
+                request=request,
+            )
+        return response
+
+    async def aclose(self) -> None:
+        """Send nothing more. The emulator stays as it is."""
+        self._closed = True

@@ -1,0 +1,226 @@
+import asyncio
+import datetime as dt
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cfsso import InvalidRequestError
+from cfsso.emulator import CloudflareEmulator
+from cfsso.transports.base import Request
+
+Call = Callable[..., tuple[int, Any]]
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop whose time the test sets."""
+
+    at = 1000.0
+
+    def time(self) -> float:
+        """Return what was set."""
+        return self.at
+
+
+def on(loop: Loop, at: float, cloud: CloudflareEmulator) -> float:
+    """Send a request at a time of *loop*; return when the emulator saw it."""
+
+    async def send() -> None:
+        loop.at = at
+        cloud.handle(Request("GET", "/x"))
+
+    loop.run_until_complete(send())
+    return cloud.requests[-1].time
+
+
+def test_time_goes_on_with_one_loop() -> None:
+    """The loop's time counts from the first request on it, and never backwards."""
+    cloud = CloudflareEmulator()
+    loop = Loop()
+    seen = [on(loop, at, cloud) for at in (1000.0, 1010.0, 1005.0, 1006.0)]
+    loop.close()
+
+    assert [0.0, 10.0, 10.0, 11.0] == seen
+
+
+def test_another_loop_takes_over_without_a_jump() -> None:
+    """A new loop, or none, does not move the clock."""
+    cloud = CloudflareEmulator()
+    first, second = Loop(), Loop()
+    on(first, 1000.0, cloud)
+    on(first, 1003.0, cloud)
+    cloud.handle(Request("GET", "/x"))
+    seen = [cloud.requests[-1].time, on(second, 5000.0, cloud), on(second, 5001.0, cloud)]
+    first.close()
+    second.close()
+
+    assert [3.0, 3.0, 4.0] == seen
+
+
+def test_the_clock_can_be_moved_by_hand() -> None:
+    """Moving by hand adds to what the loop does, and shows in stamps."""
+    cloud = CloudflareEmulator()
+    account = cloud.add_account()
+    loop = Loop()
+    on(loop, 1000.0, cloud)
+    before = cloud.add_connector(account, email_domain="a.example").created_on
+    cloud.advance(100)
+    after = cloud.add_connector(account, email_domain="b.example").created_on
+    seen = on(loop, 1001.0, cloud)
+    loop.close()
+
+    assert 101.0 == seen
+    assert before is not None
+    assert after is not None
+    assert dt.timedelta(seconds=100) == after - before
+
+
+def test_the_clock_starts_at_the_present() -> None:
+    """Stamps are the real wall clock's when the emulator is new."""
+    cloud = CloudflareEmulator()
+    stamp = cloud.add_connector(cloud.add_account(), email_domain="a.example").created_on
+
+    assert stamp is not None
+    assert dt.timedelta(seconds=60) > abs(dt.datetime.now(dt.UTC) - stamp)
+
+
+def test_the_clock_ends_with_the_calendar(cloud: CloudflareEmulator, account: str) -> None:
+    """An absurd time is cut, not raised."""
+    cloud.advance(1e15)
+    stamp = cloud.add_connector(account, email_domain="a.example").created_on
+
+    assert dt.datetime(9999, 12, 31, 23, 59, 59, 999900, tzinfo=dt.UTC) == stamp
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_times_are_finite(cloud: CloudflareEmulator, value: float) -> None:
+    """Neither time nor latency nor polling takes what is no duration."""
+    with pytest.raises(InvalidRequestError, match=r"^seconds must be"):
+        cloud.advance(value)
+    with pytest.raises(InvalidRequestError, match=r"^latency must be"):
+        CloudflareEmulator(latency=value)
+    with pytest.raises(InvalidRequestError, match=r"^poll must be"):
+        CloudflareEmulator(poll=value)
+
+
+def test_a_seed_repeats_the_ids() -> None:
+    """Two emulators of one seed give the same ids; of another seed, others."""
+    first, second, third = (CloudflareEmulator(seed=seed).add_account() for seed in (1, 1, 2))
+
+    assert first == second != third
+
+
+def test_accounts_have_the_ids_that_they_are_given(cloud: CloudflareEmulator) -> None:
+    """An id may be chosen once, if it has the form of one."""
+    mine = "A" * 32
+
+    assert mine == cloud.add_account(mine)
+    assert (mine,) == cloud.accounts
+    with pytest.raises(InvalidRequestError, match="exists already"):
+        cloud.add_account(mine)
+    with pytest.raises(InvalidRequestError, match="32 letters and digits"):
+        cloud.add_account("short")
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"status": "done"}, "status must be one of"),
+        ({"status": "unknown"}, "status must be one of"),
+        ({"enabled": True}, "enabled must be false until"),
+        ({"email_domain": ""}, "email_domain must not be empty"),
+        (
+            {"email_domain": "HELD.example", "status": "verified", "enabled": True},
+            "enabled by another connector already",
+        ),
+    ],
+)
+def test_only_possible_connectors_are_added(
+    cloud: CloudflareEmulator, account: str, options: dict[str, Any], problem: str
+) -> None:
+    """What no sequence of requests could lead to is refused."""
+    cloud.add_connector(account, email_domain="held.example", status="verified", enabled=True)
+
+    with pytest.raises(InvalidRequestError, match=problem):
+        cloud.add_connector(account, **{"email_domain": "a.example", **options})
+    assert 1 == len(cloud.connectors(account))
+
+
+def test_looking_at_what_is_not_there(cloud: CloudflareEmulator, account: str) -> None:
+    """Accounts and connectors that do not exist are named."""
+    nobody = "0" * 32
+
+    with pytest.raises(InvalidRequestError, match=f"has no connector '{nobody}'"):
+        cloud.connector(account, nobody)
+    for look in (cloud.connectors, lambda one: cloud.connector(one, nobody)):
+        with pytest.raises(InvalidRequestError, match=f"no account '{nobody}'"):
+            look(nobody)
+    with pytest.raises(InvalidRequestError, match=f"no account '{nobody}'"):
+        cloud.add_connector(nobody, email_domain="a.example")
+
+
+def test_what_was_looked_at_is_a_copy(cloud: CloudflareEmulator, account: str) -> None:
+    """A later change does not reach what was returned."""
+    seeded = cloud.add_connector(account, email_domain="a.example", status="verified")
+    path = f"/accounts/{account}/sso_connectors/{seeded.id}"
+
+    cloud.handle(Request("PATCH", path, b'{"enabled": true}'))
+
+    assert (False, True) == (seeded.enabled, cloud.connector(account, str(seeded.id)).enabled)
+
+
+def test_the_log_holds_a_fingerprint_for_a_token(cloud: CloudflareEmulator) -> None:
+    """Method, path, body and status are kept; of the token, twelve hex digits."""
+    token = "cfut_canary"
+    cloud.add_token(token, [])
+    cloud.handle(Request("POST", "/x", b"{}"), {"Authorization": f"Bearer {token}"})
+    cloud.handle(Request("GET", "/y"))
+
+    first, second = cloud.requests
+
+    assert ("POST", "/x", b"{}", 404) == (first.method, first.path, first.body, first.status)
+    assert hashlib.sha256(token.encode()).hexdigest()[:12] == first.credential
+    assert ("GET", "/y", None, None) == (
+        second.method,
+        second.path,
+        second.body,
+        second.credential,
+    )
+    assert token not in repr((cloud, cloud.requests, cloud.tokens, cloud.__dict__))
+
+
+def test_the_log_can_be_cleared(cloud: CloudflareEmulator) -> None:
+    """The list is the emulator's own."""
+    cloud.handle(Request("GET", "/x"))
+    cloud.requests.clear()
+    cloud.handle(Request("GET", "/y"))
+
+    assert ["/y"] == [entry.path for entry in cloud.requests]
+
+
+def test_without_asyncio_time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody loaded asyncio, no loop can run, and none is asked for."""
+    monkeypatch.delitem(sys.modules, "asyncio")
+    cloud = CloudflareEmulator()
+    cloud.handle(Request("GET", "/x"))
+
+    assert 0.0 == cloud.requests[0].time
+    assert "asyncio" not in sys.modules
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    """Neither emulator nor transport loads asyncio, aiohttp, logging or ssl, used or not."""
+    code = """
+import sys
+import cfsso.emulator, cfsso.transports.memory
+from cfsso.transports.base import Request
+cfsso.emulator.CloudflareEmulator().handle(Request("GET", "/x"))
+print(sorted({"asyncio", "aiohttp", "logging", "ssl"} & set(sys.modules)))
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  (ours)
+
+    assert "[]\n" == done.stdout
