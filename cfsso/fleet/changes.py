@@ -1,0 +1,199 @@
+"""Which connectors are to hold which values: from code, CSV or JSON Lines."""
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from cfsso import _checks, _converter
+from cfsso.errors import InvalidRequestError
+from cfsso.models import UNSET, MaybeBool, SSOConnector
+
+_IDS = ("account_id", "sso_connector_id")
+_FLAGS = ("enabled", "use_fedramp_language")
+_COLUMNS = _IDS + _FLAGS
+
+
+@attrs.frozen
+class Change:
+    """
+    The values one connector is to hold.
+
+    Attributes:
+        account_id: 32 letters and digits.
+        sso_connector_id: 32 letters and digits.
+        enabled: `UNSET` leaves it as it is.
+        use_fedramp_language: `UNSET` leaves it as it is.
+
+    Raises:
+        InvalidRequestError: An id or a value can't be used, or nothing is to change.
+    """
+
+    account_id: str
+    sso_connector_id: str
+    enabled: MaybeBool = UNSET
+    use_fedramp_language: MaybeBool = UNSET
+
+    def __attrs_post_init__(self) -> None:
+        _checks.identifier("account_id", self.account_id, None)
+        _checks.identifier("sso_connector_id", self.sso_connector_id, None)
+        if not self.wished:
+            raise InvalidRequestError("nothing to change: set enabled or use_fedramp_language")
+
+    @property
+    def wished(self) -> Mapping[str, bool]:
+        """The values asked for, by the name of their field."""
+        return _checks.booleans(
+            enabled=self.enabled, use_fedramp_language=self.use_fedramp_language
+        )
+
+    def is_shown_by(self, connector: SSOConnector) -> bool:
+        """Whether *connector* holds every value asked for."""
+        return all(getattr(connector, name) is value for name, value in self.wished.items())
+
+
+class Changes(tuple[Change, ...]):  # noqa: SLOT001 - a tuple can have none that hold something
+    """
+    The changes of a file, in its order, each connector once.
+
+    Attributes:
+        merged: How many rows repeated an earlier one.
+    """
+
+    merged: int = 0
+
+
+def read_changes(path: str | os.PathLike[str]) -> Changes:
+    """
+    Read a file of changes.
+
+    A name that ends in ``.jsonl``, ``.ndjson`` or ``.json`` is JSON Lines, anything
+    else CSV, comma-separated, with the header
+    ``account_id,sso_connector_id,enabled,use_fedramp_language``. An empty cell
+    leaves the field alone. UTF-8, with or without a BOM. Identical rows are merged.
+
+    Raises:
+        InvalidRequestError:
+            The file can't be read, or a row can't be used. All such rows are named,
+            one note (PEP 678) each, by their line: a CSV header is row 1.
+    """
+    name = os.fspath(path)
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib would cost import time
+            text = file.read().decode("utf-8-sig")
+    except OSError as error:
+        raise InvalidRequestError(f"{name}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(
+            f"{name}: not UTF-8 at byte {error.start}: save it as UTF-8"
+        ) from None
+    except ValueError:
+        raise InvalidRequestError(f"{name}: no name of a file") from None
+    rows = _json_rows if name.lower().endswith((".jsonl", ".ndjson", ".json")) else _csv_rows
+    return _collect(name, rows(text))
+
+
+_Row = tuple[int, Callable[[], Change]]
+
+
+def _collect(name: str, rows: Iterable[_Row]) -> Changes:
+    seen: dict[tuple[str, str], tuple[int, Change]] = {}
+    problems, merged = [], 0
+    for row, build in rows:
+        try:
+            change = build()
+        except (InvalidRequestError, _converter.ConversionError) as error:
+            problems.append(f"row {row}: {error}")
+            continue
+        key = (change.account_id, change.sso_connector_id)
+        first, earlier = seen.setdefault(key, (row, change))
+        if earlier != change:
+            problems.append(
+                f"row {row}: asks for other values of connector {key[1]} than row {first}"
+            )
+        elif first != row:
+            merged += 1
+    if problems:
+        raise _refusal(name, problems)
+    if not seen:
+        raise InvalidRequestError(f"{name}: no rows")
+    changes = Changes(change for _, change in seen.values())
+    changes.merged = merged
+    return changes
+
+
+def _refusal(name: str, problems: list[str]) -> InvalidRequestError:
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    error = InvalidRequestError(f"{name}: {problems[0]}{more}; nothing was sent")
+    for problem in problems:
+        error.add_note(problem)
+    return error
+
+
+def _csv_rows(text: str) -> Iterator[_Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    row = 1
+    try:
+        header = next(reader, [])
+        problems = _header_problems(header)
+        if problems:
+            yield row, lambda: _raise("; ".join(problems))
+            return
+        row = reader.line_num + 1
+        for cells in reader:
+            if cells:
+                yield row, lambda cells=cells: _from_cells(header, cells)  # type: ignore[misc] # mypy can't type a default of a lambda
+            row = reader.line_num + 1
+    except csv.Error as error:
+        # Such as a quote that is never closed: what comes after it can't be read.
+        problem = f"no CSV: {error}"
+        yield row, lambda: _raise(problem)
+
+
+def _header_problems(header: list[str]) -> list[str]:
+    expected = ",".join(_COLUMNS)
+    problems = [f"no column {name}" for name in _IDS if name not in header]
+    problems += [f"unknown column {name!r}" for name in header if name not in _COLUMNS]
+    problems += [f"column {name} twice" for name in _COLUMNS if header.count(name) > 1]
+    if not any(name in header for name in _FLAGS):
+        problems.append("no column enabled or use_fedramp_language")
+    return [*problems, f"expected {expected}"] if problems else []
+
+
+def _from_cells(header: list[str], cells: list[str]) -> Change:
+    if len(cells) != len(header):
+        raise InvalidRequestError(f"expected {len(header)} cells, not {len(cells)}")
+    row = dict(zip(header, cells, strict=True))
+    flags = {name: _flag(name, row.get(name, "")) for name in _FLAGS}
+    return Change(row["account_id"], row["sso_connector_id"], **flags)
+
+
+def _flag(name: str, cell: str) -> MaybeBool:
+    values: dict[str, MaybeBool] = {"": UNSET, "true": True, "false": False}
+    if cell.lower() not in values:
+        raise InvalidRequestError(f"{name} must be true, false or empty, not {cell!r:.40}")
+    return values[cell.lower()]
+
+
+def _json_rows(text: str) -> Iterator[_Row]:
+    for row, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield row, lambda line=line: _from_json(line)  # type: ignore[misc] # mypy can't type a default of a lambda
+
+
+def _from_json(line: str) -> Change:
+    row = _converter.decode(line.encode())
+    if not isinstance(row, dict):
+        raise InvalidRequestError("expected a JSON object")
+    unknown = [name for name in row if name not in _COLUMNS]
+    if unknown:
+        raise InvalidRequestError(f"unknown key {unknown[0]!r:.40}")
+    fields: dict[str, Any] = dict.fromkeys(_IDS) | row
+    return Change(**fields)
+
+
+def _raise(problem: str) -> Change:
+    raise InvalidRequestError(problem)

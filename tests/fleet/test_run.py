@@ -1,0 +1,376 @@
+"""A run: what becomes of each target, and that green is only what was read back."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+import pytest
+from scripted import failure, success
+from worlds import Reply, Rule, Through, World
+
+import cfsso
+from cfsso.fleet import Change, Outcome, apply
+from cfsso.fleet import OutcomeStatus as Status
+
+LOST = cfsso.APIConnectionError("lost", write=cfsso.WriteState.UNKNOWN)
+NOT_SENT = cfsso.APIConnectionError("no way", write=cfsso.WriteState.NOT_SENT)
+
+
+def statuses(outcomes: Iterable[Outcome]) -> list[Status]:
+    """Return the statuses alone."""
+    return [outcome.status for outcome in outcomes]
+
+
+def to_patches(*replies: Reply | None) -> Rule:
+    """Reply to PATCHes in turn; None, and all after the last, go through."""
+    waiting = list(replies)
+    return lambda request: waiting.pop(0) if waiting and request.method == "PATCH" else None
+
+
+def to_lists(*replies: Reply | None) -> Rule:
+    """Reply to lists in turn; None, and all after the last, go through."""
+    waiting = list(replies)
+    return lambda r: waiting.pop(0) if waiting and r.path.endswith("sso_connectors") else None
+
+
+def to_reads_after_a_patch(reply: Reply) -> Rule:
+    """Let a PATCH be lost unapplied, and reply to each single read."""
+
+    def rule(request: cfsso.Request) -> Reply | None:
+        if request.method == "PATCH":
+            return LOST
+        return None if request.path.endswith("sso_connectors") else reply
+
+    return rule
+
+
+async def test_green_needs_a_read_after_the_last_write() -> None:
+    """What was changed is written once, and reported after a list that follows all writes."""
+    world = World.of("verified", "verified", "enabled")
+    transport = Through(world.cloud)
+
+    outcomes = await world.run(transport)
+
+    assert [Status.CHANGED, Status.CHANGED, Status.UNCHANGED] == statuses(outcomes)
+    assert ["GET", "PATCH", "PATCH", "GET"] == transport.seen
+    assert [1, 1, 0] == [outcome.attempts for outcome in outcomes]
+    for outcome, was in zip(outcomes, [False, False, True], strict=True):
+        change = outcome.change
+        assert outcome.before is not None
+        assert was is outcome.before.enabled
+        really = world.cloud.connector(change.account_id, change.sso_connector_id)
+        assert really == outcome.after
+        assert outcome.error is None
+
+
+async def test_nothing_to_do() -> None:
+    """What is as wished is read once and not written; no changes are no requests."""
+    world = World.of("enabled")
+    transport = Through(world.cloud)
+
+    outcome = (await world.run(transport))[0]
+
+    assert (Status.UNCHANGED, 0, outcome.before) == (
+        outcome.status,
+        outcome.attempts,
+        outcome.after,
+    )
+    assert ["GET"] == transport.seen
+    assert [] == await World(world.cloud, []).run(transport)
+    assert ["GET"] == transport.seen
+
+
+@pytest.mark.parametrize(
+    ("note", "state"),
+    [
+        ("the account has no such connector", None),
+        ("can't be enabled: verification is awaiting", "awaiting"),
+        ("can't be enabled: verification is pending", "pending"),
+        ("can't be enabled: verification is failed", "failed"),
+    ],
+)
+async def test_blocked(note: str, state: str | None) -> None:
+    """What its present state forbids is not sent, while the others of the account are."""
+    world = World.of(state, "verified")
+    transport = Through(world.cloud)
+
+    outcomes = await world.run(transport)
+
+    assert [Status.BLOCKED, Status.CHANGED] == statuses(outcomes)
+    assert (note, 0) == (outcomes[0].note, outcomes[0].attempts)
+    assert ["GET", "PATCH", "GET"] == transport.seen
+
+
+async def test_blocked_by_a_status_of_the_future() -> None:
+    """A status that is not known blocks enabling, and its text is shown escaped."""
+    world = World.of("verified")
+    shown = {"id": world.changes[0].sso_connector_id, "verification": {"status": "odd\x1b[2J"}}
+
+    outcome = (await world.run(Through(world.cloud, to_lists(success([shown])))))[0]
+
+    assert Status.BLOCKED is outcome.status
+    assert "can't be enabled: verification is odd\\x1b[2J" == outcome.note
+
+
+@pytest.mark.parametrize("state", ["awaiting", "pending", "failed", "verified"])
+async def test_disabling_is_never_blocked(state: str) -> None:
+    """Nothing that is found keeps a connector from being disabled or reworded."""
+    world = World.of(state)
+    change = world.changes[0]
+    for flags in (
+        {"enabled": False, "use_fedramp_language": True},
+        {"use_fedramp_language": False},
+    ):
+        world.changes = [Change(change.account_id, change.sso_connector_id, **flags)]
+        assert [Status.CHANGED] == statuses(await world.run())
+
+
+async def test_an_answer_without_a_status_does_not_block() -> None:
+    """A list that says nothing of verification leaves the decision to Cloudflare."""
+    world = World.of("verified")
+    rule = to_lists(success([{"id": world.changes[0].sso_connector_id}]))
+
+    assert [Status.CHANGED] == statuses(await world.run(Through(world.cloud, rule)))
+
+
+@pytest.mark.parametrize(
+    ("attempts", "reply"),
+    [
+        (1, failure(409, {"code": 20006, "message": "held"})),
+        (1, failure(429, retry_after="300")),
+        (0, NOT_SENT),
+        (0, cfsso.InvalidRequestError("no token")),
+    ],
+)
+async def test_failed(attempts: int, reply: Reply) -> None:
+    """A write that was refused or not sent surely did not happen."""
+    world = World.of("verified", "verified")
+
+    outcomes = await world.run(Through(world.cloud, to_patches(reply)))
+
+    assert [Status.FAILED, Status.CHANGED] == statuses(outcomes)
+    assert attempts == outcomes[0].attempts
+    assert isinstance(outcomes[0].error, cfsso.CfssoError)
+    assert outcomes[0].after is not None
+    assert outcomes[0].after.enabled is False
+
+
+async def test_a_lost_answer_that_a_read_settles() -> None:
+    """A write whose answer was lost but whose effect is read is a change."""
+    world = World.of("verified")
+    connector_id = world.changes[0].sso_connector_id
+    rule = to_patches(success({"id": connector_id, "enabled": False}))
+    lying_reads = iter([success({"id": connector_id, "enabled": False})])
+
+    def both(request: cfsso.Request) -> Reply | None:
+        if request.method == "GET" and request.path.endswith(connector_id):
+            # Done meanwhile, although neither the answer nor this read shows it.
+            world.cloud.handle(attrs.evolve(request, method="PATCH", body=b'{"enabled":true}'))
+            return next(lying_reads)
+        return rule(request)
+
+    outcome = (await world.run(Through(world.cloud, both)))[0]
+
+    assert (Status.CHANGED, 1) == (outcome.status, outcome.attempts)
+    assert "the answer was lost, a read shows it" == outcome.note
+    assert isinstance(outcome.error, cfsso.UnconfirmedWriteError)
+
+
+async def test_unknown() -> None:
+    """A write that nothing settles stays unknown, even when a later read does not show it."""
+    world = World.of("verified")
+
+    outcome = (await world.run(Through(world.cloud, to_reads_after_a_patch(failure(500)))))[0]
+
+    assert (Status.UNKNOWN, 1) == (outcome.status, outcome.attempts)
+    assert isinstance(outcome.error, cfsso.UnconfirmedWriteError)
+    assert outcome.after is not None
+    assert outcome.after.enabled is False
+
+
+async def test_a_lie_is_a_conflict() -> None:
+    """An answer that claims what a later read does not show is never green."""
+    world = World.of("verified")
+    lie = success({"id": world.changes[0].sso_connector_id, "enabled": True})
+
+    outcome = (await world.run(Through(world.cloud, to_patches(lie))))[0]
+
+    assert (Status.CONFLICT, 1) == (outcome.status, outcome.attempts)
+    assert "the last read shows other values" == outcome.note
+    assert outcome.after is not None
+    assert outcome.after.enabled is False
+
+
+@pytest.mark.parametrize("last", [success([]), success([{"id": "x"}, {"enabled": True}])])
+async def test_gone_after_the_write_is_a_conflict(last: cfsso.Response) -> None:
+    """A connector that the last list does not have is never green."""
+    world = World.of("verified", "enabled")
+
+    outcomes = await world.run(Through(world.cloud, to_lists(None, last)))
+
+    assert [Status.CONFLICT, Status.CONFLICT] == statuses(outcomes)
+    assert [None, None] == [outcome.after for outcome in outcomes]
+    assert {"the last read does not show it"} == {outcome.note for outcome in outcomes}
+
+
+async def test_an_account_that_can_not_be_read() -> None:
+    """A failed first list fails the account's targets and no others, and nothing is written."""
+    world = World.of("verified", "verified", accounts=2)
+    transport = Through(world.cloud, to_lists(failure(403)))
+
+    outcomes = await world.run(transport, concurrency=1)
+
+    assert [Status.FAILED] * 2 + [Status.CHANGED] * 2 == statuses(outcomes)
+    assert isinstance(outcomes[0].error, cfsso.PermissionDeniedError)
+    assert outcomes[0].before is None
+    assert 2 == transport.seen.count("PATCH")
+
+
+async def test_an_account_that_can_not_be_read_back() -> None:
+    """Without the last list nothing of the account is green, and what failed stays failed."""
+    world = World.of("verified", "verified", "enabled")
+    replies = {"PATCH": [failure(409)], "GET": [None, failure(500)]}
+
+    def rule(request: cfsso.Request) -> Reply | None:
+        waiting: Any = replies[request.method]
+        return waiting.pop(0) if waiting else None
+
+    outcomes = await world.run(Through(world.cloud, rule))
+
+    assert [Status.FAILED, Status.UNKNOWN, Status.UNKNOWN] == statuses(outcomes)
+    assert isinstance(outcomes[0].error, cfsso.ConflictError)
+    assert isinstance(outcomes[1].error, cfsso.InternalServerError)
+    assert "the account could not be read back" == outcomes[1].note
+    assert outcomes[1].after is None
+
+
+async def test_stop_before_the_first_request() -> None:
+    """A run that is stopped at once sends nothing and names every target."""
+    world = World.of("verified", "verified", accounts=3)
+    transport, stop = Through(world.cloud), asyncio.Event()
+    stop.set()
+
+    assert [Status.NOT_ATTEMPTED] * 6 == statuses(await world.run(transport, stop=stop))
+    assert [] == transport.seen
+
+
+async def test_stop_in_the_middle() -> None:
+    """After a stop no write begins; what was written is read back and reported."""
+    world = World.of("verified", "verified", "verified", accounts=2)
+    stop = asyncio.Event()
+
+    def rule(request: cfsso.Request) -> None:
+        if request.method == "PATCH":
+            stop.set()
+
+    transport = Through(world.cloud, rule)
+    outcomes = await world.run(transport, concurrency=1, stop=stop)
+
+    assert [Status.CHANGED, *[Status.NOT_ATTEMPTED] * 5] == statuses(outcomes)
+    assert ["GET", "PATCH", "GET"] == transport.seen
+    assert outcomes[1].before is not None
+    assert outcomes[3].before is None
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 5])
+async def test_no_more_requests_than_allowed_at_once(concurrency: int) -> None:
+    """The bound on requests holds over accounts, targets and lists, and is used up."""
+    world = World.of(*["verified"] * 4, accounts=4)
+    transport = Through(world.cloud)
+
+    assert {Status.CHANGED} == set(statuses(await world.run(transport, concurrency=concurrency)))
+    assert concurrency == transport.most
+
+
+@pytest.mark.parametrize("concurrency", [0, -1, True, 1.5, None, "2"], ids=repr)
+async def test_an_impossible_concurrency_is_refused(concurrency: Any) -> None:
+    """A bound that is no whole number from 1 is refused before anything is sent."""
+    world = World.of("verified")
+    transport = Through(world.cloud)
+
+    with pytest.raises(cfsso.InvalidRequestError, match=r"^concurrency must be a whole number"):
+        await world.run(transport, concurrency=concurrency)
+    assert [] == transport.seen
+
+
+async def test_a_connector_stands_once() -> None:
+    """A run in which a connector stands twice is refused before anything is sent."""
+    world = World.of("verified")
+    world.changes *= 2
+    transport = Through(world.cloud)
+
+    with pytest.raises(cfsso.InvalidRequestError, match=r"stands twice$"):
+        await world.run(transport)
+    assert [] == transport.seen
+
+
+async def test_an_account_is_reported_while_others_are_under_way() -> None:
+    """Outcomes come as accounts are done, not at the end of the run."""
+    world = World.of("verified", accounts=2)
+    transport = Through(world.cloud)
+
+    outcomes = apply(cfsso.AsyncSSOConnectors(transport), world.changes, concurrency=1)
+    early = [(outcome.change, len(transport.seen) < 6) async for outcome in outcomes]
+    assert [(world.changes[0], True), (world.changes[1], False)] == early
+
+
+def stuck(world: World, all_stuck: asyncio.Event) -> cfsso.AsyncSSOConnectors:
+    """Return connectors of which only the first account's requests ever end."""
+    first = world.changes[0].account_id
+
+    class Stuck(Through):
+        async def send(self, request: cfsso.Request) -> cfsso.Response:
+            if request.account_id != first:
+                self.seen.append("stuck")
+                if self.seen.count("stuck") == len(world.changes) - 1:
+                    all_stuck.set()
+                await asyncio.Event().wait()
+            return await super().send(request)
+
+    return cfsso.AsyncSSOConnectors(Stuck(world.cloud))
+
+
+async def test_closing_early_leaves_nothing() -> None:
+    """Closing the iterator ends what is under way and leaves no task."""
+    world = World.of("verified", accounts=5)
+    before, all_stuck = asyncio.all_tasks(), asyncio.Event()
+
+    outcomes = apply(stuck(world, all_stuck), world.changes)
+    first = await anext(outcomes)
+    await all_stuck.wait()
+    assert before < asyncio.all_tasks()
+    await outcomes.aclose()  # type: ignore[attr-defined] # it is an async generator
+
+    assert Status.CHANGED is first.status
+    assert before == asyncio.all_tasks()
+
+
+async def test_cancelling_leaves_nothing() -> None:
+    """A cancelled run is cancelled, with all its tasks."""
+    world = World.of("verified", accounts=5)
+    before, all_stuck = asyncio.all_tasks(), asyncio.Event()
+
+    async def consume() -> None:
+        async for _ in apply(stuck(world, all_stuck), world.changes):
+            pass
+
+    task = asyncio.create_task(consume())
+    await all_stuck.wait()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert before == asyncio.all_tasks()
+
+
+async def test_what_is_none_of_our_errors_gets_out() -> None:
+    """A transport that breaks its contract ends the run, loudly and without a task left."""
+    world = World.of("verified", accounts=3)
+    before = asyncio.all_tasks()
+    broken = Through(world.cloud, to_lists(None, ZeroDivisionError()))
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await world.run(broken)
+    assert caught.group_contains(ZeroDivisionError)
+    assert before == asyncio.all_tasks()
