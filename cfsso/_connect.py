@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from cfsso.connectors import AsyncSSOConnectors
 from cfsso.transports._urls import BASE_URL
-from cfsso.transports.credentials import Credentials, TokenSource
+from cfsso.transports.credentials import Credentials, Secret, TokenSource
 
 if TYPE_CHECKING:
     import aiohttp
@@ -36,8 +36,9 @@ def connect(
             be used; the message says how to put it right.
     """
     credentials = Credentials.from_environment() if api_token is None else Credentials.of(api_token)
-    # No frame of a refusal may hold a token.
-    del api_token
+    hidden = Secret(proxy) if proxy else None
+    # No frame of a refusal may hold a token or a password.
+    del api_token, proxy
     # Here, so that importing cfsso does not cost an HTTP client.
     from cfsso.transports.aiohttp import AiohttpTransport
 
@@ -47,6 +48,6 @@ def connect(
             base_url=BASE_URL if base_url is None else base_url,
             session=session,
             timeout=timeout,
-            proxy=proxy,
+            proxy=hidden,
         )
     )

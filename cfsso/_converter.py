@@ -1,20 +1,23 @@
 """JSON to values, strictly: every problem is named by its JSON path."""
 
 import datetime as dt
+import functools
 import json
 import re
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
-from cattrs import ClassValidationError
-from cattrs.gen import make_dict_structure_fn, override
-from cattrs.preconf.json import JsonConverter, make_converter
 
 from cfsso.models import ResponseInfo, Source, SSOConnector, Verification, VerificationStatus
 
+if TYPE_CHECKING:
+    from cattrs import ClassValidationError, Converter
+
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CHAIN_DEPTH = 16
+# Elsewhere a null says as little as a missing member, and must not stop a rescue.
+_NEVER_NULL = {"enabled", "use_fedramp_language"}
 _STATUSES = {status.value: status for status in VerificationStatus}
 
 
@@ -56,9 +59,12 @@ def connector(value: Any, path: str) -> SSOConnector:
     Raises:
         ConversionError: A member has the wrong type; all such members are named.
     """
+    # cattrs is loaded by the first answer: it is half of what importing this would cost.
+    from cattrs import ClassValidationError
+
     problems: list[str]
     try:
-        return _CONVERTER.structure(value, SSOConnector)
+        return _converter().structure(value, SSOConnector)
     except ClassValidationError as error:
         problems = _problems(error, path)
     except TypeError as error:
@@ -127,11 +133,11 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _problems(error: ClassValidationError, path: str) -> list[str]:
+def _problems(error: "ClassValidationError", path: str) -> list[str]:
     found = []
     for problem, note in error.group_exceptions()[0]:
         where = f"{path}.{note.name}"
-        if isinstance(problem, ClassValidationError):
+        if isinstance(problem, type(error)):
             found += _problems(problem, where)
         else:
             found.append(f"{problem.args[0]} at {where}")
@@ -166,8 +172,10 @@ def _status(value: Any, _target: Any) -> VerificationStatus:
     return _STATUSES.get(value, VerificationStatus.UNKNOWN)
 
 
-def _object(converter: JsonConverter, kind: type, **copies: str) -> Callable[[Any, Any], Any]:
+def _object(converter: "Converter", kind: type, **copies: str) -> Callable[[Any, Any], Any]:
     """Structure a JSON object: keep unknown members in ``extra``, copy members by *copies*."""
+    from cattrs.gen import make_dict_structure_fn, override
+
     ours = {"extra", *copies}
     known = {field.name for field in attrs.fields(kind)} - ours
     as_found = override(struct_hook=lambda value, _target: value)
@@ -177,9 +185,13 @@ def _object(converter: JsonConverter, kind: type, **copies: str) -> Callable[[An
     def structure(value: Any, target: Any) -> Any:
         if type(value) is not dict:
             raise TypeError("expected object")
-        kept = {name: member for name, member in value.items() if name in known}
-        if len(kept) != len(value):
-            kept["extra"] = {n: member for n, member in value.items() if n not in known}
+        kept = {
+            name: member
+            for name, member in value.items()
+            if name in known and (member is not None or name in _NEVER_NULL)
+        }
+        if extra := {name: member for name, member in value.items() if name not in known}:
+            kept["extra"] = extra
         for copy, origin in copies.items():
             if origin in value:
                 kept[copy] = value[origin]
@@ -188,10 +200,13 @@ def _object(converter: JsonConverter, kind: type, **copies: str) -> Callable[[An
     return structure
 
 
-def _build_converter() -> JsonConverter:
-    converter = make_converter()
-    for kind in (bool, int, str):
-        converter.register_structure_hook(kind, _strict(kind))
+@functools.cache
+def _converter() -> "Converter":
+    from cattrs import Converter
+
+    converter = Converter()
+    converter.register_structure_hook(str, _strict(str))
+    converter.register_structure_hook(bool | None, _strict(bool))
     converter.register_structure_hook(dt.datetime, _time)
     converter.register_structure_hook(VerificationStatus, _status)
     converter.register_structure_hook(
@@ -199,6 +214,3 @@ def _build_converter() -> JsonConverter:
     )
     converter.register_structure_hook(SSOConnector, _object(converter, SSOConnector))
     return converter
-
-
-_CONVERTER = _build_converter()

@@ -41,12 +41,19 @@ def _details(
     found = envelope or {}
     return {
         "status": response.status,
-        "errors": _converter.messages(found.get("errors", found.get("error"))),
+        "errors": _converter.messages(found.get("errors")) or _single(found),
         "messages": _converter.messages(found.get("messages")),
         "ray_id": response.headers.get("cf-ray"),
         "retry_after": _headers.retry_after(response.status, response.headers),
         "request": request,
     }
+
+
+def _single(envelope: Mapping[str, Any]) -> tuple[ResponseInfo, ...]:
+    """Read the short form of a failure: ``code`` and ``error`` in place of ``errors``."""
+    if isinstance(envelope.get("error"), str):
+        return _converter.messages({**envelope, "message": envelope["error"]})
+    return _converter.messages(envelope.get("error"))
 
 
 def unreadable(

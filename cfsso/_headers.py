@@ -1,7 +1,6 @@
 """What an answer's headers say about waiting."""
 
 import datetime as dt
-import email.utils
 import re
 from collections.abc import Mapping
 
@@ -39,6 +38,9 @@ def _seconds(text: str, date: str) -> float | None:
 
 
 def _date(text: str) -> dt.datetime | None:
+    # Here, since it is slow to load and dates are rare.
+    import email.utils
+
     try:
         date = email.utils.parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -12,7 +12,7 @@ import attrs
 
 from cfsso import _checks, _converter, _failures
 from cfsso._text import printable
-from cfsso.errors import WriteState
+from cfsso.errors import APIResponseValidationError, WriteState
 from cfsso.models import MaybeBool, ResponseInfo, SSOConnector
 from cfsso.transports.base import MAX_BODY, Request, Response
 
@@ -92,6 +92,10 @@ class Answer:
         members = (self.envelope.get("errors"), self.envelope.get("messages"))
         return tuple(item for member in members for item in _converter.messages(member))
 
+    def unreadable(self, problem: str) -> APIResponseValidationError:
+        """Return the error for an answer that does not show what it reports."""
+        return _failures.unreadable(self.request, self.response, problem, self.envelope)
+
 
 def read(request: Request, response: Response) -> Answer:
     """
@@ -117,7 +121,7 @@ def read_list(answer: Answer) -> tuple[SSOConnector, ...]:
     """Return the connectors in the order of the answer."""
     result = answer.envelope.get("result")
     if not isinstance(result, list):
-        raise _failures.unreadable(answer.request, answer.response, "expected list at $.result")
+        raise answer.unreadable("expected list at $.result")
     return tuple(_connector(answer, item, f"$.result[{n}]") for n, item in enumerate(result))
 
 
@@ -140,33 +144,33 @@ def read_connector(answer: Answer, sso_connector_id: str) -> SSOConnector:
         ]
         if len(found) != 1:
             problem = f"expected one connector {sso_connector_id} at $.result, not {len(found)}"
-            raise _failures.unreadable(answer.request, answer.response, problem)
+            raise answer.unreadable(problem)
         path, result = f"$.result[{found[0][0]}]", found[0][1]
     connector = _connector(answer, result, path)
     if connector.id != sso_connector_id:
         problem = f"expected id {sso_connector_id} at {path}.id, not {connector.id}"
-        raise _failures.unreadable(answer.request, answer.response, problem)
+        raise answer.unreadable(problem)
     return connector
 
 
 def read_updated(answer: Answer, sso_connector_id: str, wished: Mapping[str, bool]) -> SSOConnector:
     """Return the connector if it shows every value that was asked for."""
     connector = read_connector(answer, sso_connector_id)
-    if not shows(connector, wished):
-        found = ", ".join(f"{name}={getattr(connector, name)}" for name in wished)
-        problem = f"the answer shows {found}"
-        raise _failures.unreadable(answer.request, answer.response, problem)
+    _check_shown(answer, connector, wished)
     return connector
 
 
-def read_created(answer: Answer, email_domain: str) -> SSOConnector:
-    """Return the connector just created for that domain."""
-    connector = _connector(answer, answer.envelope.get("result"), "$.result")
+def read_created(answer: Answer, email_domain: str, wished: Mapping[str, bool]) -> SSOConnector:
+    """Return the connector just created if it shows the domain and every value asked for."""
+    result, path = answer.envelope.get("result"), "$.result"
+    if isinstance(result, list) and len(result) == 1:
+        result, path = result[0], "$.result[0]"
+    connector = _connector(answer, result, path)
     if not connector.id:
-        raise _failures.unreadable(answer.request, answer.response, "expected str at $.result.id")
+        raise answer.unreadable(f"expected str at {path}.id")
     if _checks.ascii_form(connector.email_domain or "") != _checks.ascii_form(email_domain):
-        problem = f"expected {email_domain} at $.result.email_domain"
-        raise _failures.unreadable(answer.request, answer.response, problem)
+        raise answer.unreadable(f"expected {email_domain} at {path}.email_domain")
+    _check_shown(answer, connector, wished)
     return connector
 
 
@@ -177,7 +181,13 @@ def check_deleted(answer: Answer, sso_connector_id: str) -> None:
         isinstance(result, dict) and result.get("id") == sso_connector_id
     ):
         problem = f"expected id {sso_connector_id} at $.result.id"
-        raise _failures.unreadable(answer.request, answer.response, problem)
+        raise answer.unreadable(problem)
+
+
+def _check_shown(answer: Answer, connector: SSOConnector, wished: Mapping[str, bool]) -> None:
+    if not shows(connector, wished):
+        found = ", ".join(f"{name}={getattr(connector, name)}" for name in wished)
+        raise answer.unreadable(f"the answer shows {found}")
 
 
 def _collection(account_id: str, write: WriteState | None = None) -> str:
@@ -215,4 +225,4 @@ def _connector(answer: Answer, value: Any, path: str) -> SSOConnector:
         return _converter.connector(value, path)
     except _converter.ConversionError as error:
         problem = str(error)
-    raise _failures.unreadable(answer.request, answer.response, problem)
+    raise answer.unreadable(problem)

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from cfsso import _wire
+from cfsso._failures import said_by
 from cfsso._text import printable
 from cfsso.errors import CfssoError, UnconfirmedWriteError, WriteState
 from cfsso.models import UNSET, MaybeBool, SSOConnector
@@ -56,11 +57,7 @@ class AsyncSSOConnectors:
 
         https://developers.cloudflare.com/api/resources/iam/subresources/sso/methods/list/
         """
-        answer = await self._send(_wire.build_list(account_id))
-        connectors = _wire.read_list(answer)
-        if left_out := _wire.missing(answer):
-            _log().warning("%s left out %d connectors", answer.request, left_out)
-        return connectors
+        return (await self._list(account_id))[0]
 
     async def get(self, sso_connector_id: str, *, account_id: str) -> SSOConnector:
         """
@@ -95,10 +92,11 @@ class AsyncSSOConnectors:
                 API takes an omitted value for true.
             use_fedramp_language: Whether sign-in shows the FedRAMP wording.
         """
+        wished = _wire.wish(UNSET, use_fedramp_language)
         answer = await self._send(
             _wire.build_create(account_id, email_domain, begin_verification, use_fedramp_language)
         )
-        return _wire.read_created(answer, email_domain)
+        return _wire.read_created(answer, email_domain, wished)
 
     async def update(
         self,
@@ -168,10 +166,18 @@ class AsyncSSOConnectors:
         """
         await self._send(_wire.build_begin_verification(sso_connector_id, account_id))
 
+    async def _list(self, account_id: str) -> tuple[tuple[SSOConnector, ...], int]:
+        """Return the connectors, and how many more there are by the answer's own account."""
+        answer = await self._send(_wire.build_list(account_id))
+        connectors = _wire.read_list(answer)
+        if left_out := _wire.missing(answer):
+            _log().warning("%s left out %d connectors", answer.request, left_out)
+        return connectors, left_out
+
     async def _send(self, request: Request) -> _wire.Answer:
         answer = _wire.read(request, await self._transport.send(request))
-        for item in answer.warnings:
-            _log().warning("%s: %s %s", request, item.code, printable(item.message))
+        if answer.warnings:
+            _log().warning("%s: %s", request, printable(said_by(answer.warnings), 1000))
         return answer
 
     async def _settle_update(
@@ -190,11 +196,13 @@ class AsyncSSOConnectors:
         self, sso_connector_id: str, account_id: str, doubt: CfssoError
     ) -> None:
         try:
-            connectors = await self.list(account_id=account_id)
+            connectors, left_out = await self._list(account_id)
         except CfssoError as error:
             raise _unconfirmed(doubt, f"listing failed too: {error}") from doubt
         if any(connector.id == sso_connector_id for connector in connectors):
             raise _unconfirmed(doubt, "a list still shows it") from doubt
+        if left_out:
+            raise _unconfirmed(doubt, f"a list left out {left_out} connectors") from doubt
 
 
 def _unconfirmed(doubt: CfssoError, found: str) -> UnconfirmedWriteError:

@@ -11,6 +11,8 @@ BASE_URL = "https://api.cloudflare.com/client/v4"
 """The API's own address."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9:/._~\[\]-]{1,2048}")
+# urlsplit() drops what stands around brackets, others don't.
+_NETLOC = re.compile(r"(?:[^\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*/?")
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
@@ -39,7 +41,8 @@ def checked_base_url(url: Any) -> str:
     if port == 0 or parts.netloc.endswith(":"):
         raise _refusal("has a port that can't be used", url)
     address = _address(host)
-    if address is None and (not _HOST.fullmatch(host) or _NUMERIC.fullmatch(host)):
+    named = _HOST.fullmatch(host) and not _NUMERIC.fullmatch(host)
+    if not _NETLOC.fullmatch(parts.netloc) or not (address or named):
         raise _refusal("must name a host such as api.cloudflare.com", url)
     if parts.scheme != "https":
         loopback = address.is_loopback if address else host == "localhost"

@@ -78,6 +78,9 @@ class AiohttpTransport:
         InvalidRequestError: An argument can't be used; the message says why.
     """
 
+    # For the repr of one whose arguments are refused, as debuggers show it.
+    _base_url = "(not ready)"
+
     def __init__(
         self,
         api_token: TokenSource | Credentials,
@@ -85,10 +88,10 @@ class AiohttpTransport:
         base_url: str = BASE_URL,
         session: aiohttp.ClientSession | None = None,
         timeout: float = 30.0,
-        proxy: str | None = None,
+        proxy: str | Secret | None = None,
     ) -> None:
         self._credentials = Credentials.of(api_token)
-        self._proxy = Secret(proxy) if proxy else None
+        self._proxy = Secret(proxy) if isinstance(proxy, str) else proxy
         # No frame of a refusal may hold a token or a password.
         del api_token, proxy
         self._credentials.check()
@@ -118,7 +121,12 @@ class AiohttpTransport:
     async def send(self, request: Request) -> Response:
         """Send *request* once; see `Transport.send`."""
         session = self._usable_session(request)
-        secret = await self._credentials.secret(request.account_id)
+        try:
+            secret = await self._credentials.secret(request.account_id)
+        except InvalidRequestError as error:
+            error.request = request
+            error.write = WriteState.NOT_SENT if request.is_write else None
+            raise
         async with self._places:
             outcome = await self._exchange(session, request, secret)
         if isinstance(outcome, Response):
@@ -151,7 +159,7 @@ class AiohttpTransport:
     ) -> Response | CfssoError:
         options: dict[str, Any] = {}
         if request.method not in {"PATCH", "POST"}:
-            options["middlewares"] = (*session._middlewares, _Once())  # noqa: SLF001 - theirs still run
+            options["middlewares"] = (*session._middlewares, _Once())  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] # theirs still run, and nothing public names them
         try:
             async with session.request(
                 request.method,

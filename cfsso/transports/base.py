@@ -81,6 +81,13 @@ def _positive(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) 
         )
 
 
+def _whole(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if type(value) is not int or value < 1:
+        raise InvalidRequestError(
+            f"{attribute.name} must be a whole number from 1, not {value!r:.60}"
+        )
+
+
 @attrs.frozen
 class RateLimit:
     """
@@ -94,7 +101,7 @@ class RateLimit:
         seconds: The length of the window in seconds, above 0.
     """
 
-    requests: int = attrs.field(default=1200, validator=_positive)
+    requests: int = attrs.field(default=1200, validator=_whole)
     seconds: float = attrs.field(default=300.0, validator=_positive)
 
 
@@ -120,7 +127,8 @@ class Transport(Protocol):
                 There is no complete answer. Its ``write`` is ``not_sent`` only if
                 no byte can have left, otherwise ``unknown``; ``None`` for a read.
             APITimeoutError: The same, because time ran out.
-            APIResponseValidationError: The answer is larger than `MAX_BODY`.
+            APIResponseValidationError:
+                The answer was cut short because it is larger than `MAX_BODY`.
             InvalidRequestError:
                 Nothing was sent: no credential for the account, or the transport
                 is closed or belongs to another event loop.

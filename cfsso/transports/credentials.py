@@ -1,6 +1,5 @@
 """Tokens: where they come from, and how they stay unseen."""
 
-import hmac
 import inspect
 import os
 import re
@@ -39,8 +38,11 @@ class Secret:
         return repr(self)
 
     def __eq__(self, other: object) -> bool:
+        import hmac
+
         return isinstance(other, Secret) and hmac.compare_digest(
-            self._value.encode(), other._value.encode()
+            self._value.encode("utf-8", "surrogatepass"),
+            other._value.encode("utf-8", "surrogatepass"),
         )
 
     __hash__ = None  # type: ignore[assignment] # a hash would tell the text

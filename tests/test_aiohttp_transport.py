@@ -1,0 +1,485 @@
+"""The aiohttp transport: what goes out, what comes back, what never leaves it."""
+
+import asyncio
+import pathlib
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import aioresponses
+import pytest
+from raw_sockets import Answer, raw_server
+
+import cfsso
+from cfsso.emulator.http import serving
+from cfsso.transports.base import MAX_BODY
+
+ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
+CONNECTOR = "a47be0c2193d4f5886e1b7d0c95f3a12"
+PATH = f"/accounts/{ACCOUNT}/sso_connectors/{CONNECTOR}"
+PATCH = cfsso.Request("PATCH", PATH, b'{"enabled":true}')
+GET = cfsso.Request("GET", PATH)
+DELETE = cfsso.Request("DELETE", PATH)
+TOKEN = "a-token"
+
+
+async def read_request(reader: asyncio.StreamReader) -> bytes:
+    """Return the head of a request; its body is read too."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            await reader.readexactly(int(line.split(b":")[1]))
+    return head
+
+
+def http(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
+    """Return an answer as it stands on the wire."""
+    lines = [
+        f"HTTP/1.1 {status}",
+        f"Content-Length: {len(body) if length is None else length}",
+        *headers,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def always(answer: bytes) -> Answer:
+    """Answer every request of a connection with the same bytes, then wait for the next."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            writer.write(answer)
+            await writer.drain()
+
+    return serve
+
+
+def closing_after(answer: bytes) -> Answer:
+    """Answer one request and hang up."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(answer)
+        await writer.drain()
+
+    return serve
+
+
+@asynccontextmanager
+async def transport_to(
+    base_url: str, **options: float | str | aiohttp.ClientSession
+) -> AsyncIterator[cfsso.AiohttpTransport]:
+    transport = cfsso.AiohttpTransport(TOKEN, base_url=base_url, **options)  # type: ignore[arg-type] # as the test wishes
+    try:
+        yield transport
+    finally:
+        await transport.aclose()
+
+
+class TestRequests:
+    """What goes out."""
+
+    async def test_patch_exactly(self, mocked_http: aioresponses.aioresponses) -> None:
+        """A PATCH has this URL, these headers, these bytes and these options, and no others."""
+        url = f"https://api.cloudflare.com/client/v4{PATH}"
+        result = {"id": CONNECTOR, "enabled": True}
+        mocked_http.patch(url, payload={"success": True, "errors": [], "result": result})
+
+        async with cfsso.connect(api_token=TOKEN) as connectors:
+            connector = await connectors.update(CONNECTOR, account_id=ACCOUNT, enabled=True)
+
+        assert cfsso.SSOConnector(id=CONNECTOR, enabled=True) == connector
+        ((method, sent_to), calls) = next(iter(mocked_http.requests.items()))
+        assert ("PATCH", url, 1) == (method, str(sent_to), len(calls))
+        options = calls[0].kwargs
+        assert {
+            "Accept": "application/json",
+            "Authorization": "Bearer a-token",
+            "User-Agent": f"cfsso/{cfsso.__version__}",
+            "Content-Type": "application/json",
+        } == options.pop("headers")
+        timeout = options.pop("timeout")
+        assert (30.0, 10.0) == (timeout.total, timeout.connect)
+        assert {
+            "data": b'{"enabled":true}',
+            "allow_redirects": False,
+            "raise_for_status": False,
+            "proxy": None,
+        } == options
+
+    async def test_patch_on_the_wire(self) -> None:
+        """What aiohttp makes of it adds no cookie and no header that says more."""
+        heads = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            for _ in range(2):
+                heads.append(await read_request(reader))
+                writer.write(http(b"{}", "Set-Cookie: __cflb=1; Path=/"))
+                await writer.drain()
+
+        async with raw_server(serve) as url, transport_to(f"{url}/v4") as transport:
+            await transport.send(PATCH)
+            await transport.send(PATCH)
+
+        lines = heads[1].decode().split("\r\n")
+        assert f"PATCH /v4{PATH} HTTP/1.1" == lines[0]
+        names = {line.split(":")[0] for line in lines[1:] if line}
+        assert {
+            "Host",
+            "Accept",
+            "Accept-Encoding",
+            "Authorization",
+            "User-Agent",
+            "Content-Type",
+            "Content-Length",
+        } == names
+
+    async def test_one_token_for_each_account(self) -> None:
+        """A mapping's token is used for its account, and an account without one is refused."""
+        cloud = cfsso.CloudflareEmulator(seed=1)
+        mine, other = cloud.add_account(), cloud.add_account()
+        cloud.add_token("token-of-mine", [mine])
+
+        async with (
+            serving(cloud) as url,
+            cfsso.connect(api_token={mine: "token-of-mine"}, base_url=url) as connectors,
+        ):
+            assert () == await connectors.list(account_id=mine)
+            with pytest.raises(cfsso.InvalidRequestError, match="add it to the mapping") as caught:
+                await connectors.list(account_id=other)
+            assert None is caught.value.write
+            with pytest.raises(cfsso.InvalidRequestError) as caught:
+                await connectors.begin_verification(CONNECTOR, account_id=other)
+            assert cfsso.WriteState.NOT_SENT is caught.value.write
+
+    async def test_never_sent_again_by_itself(self) -> None:
+        """On a kept connection that breaks, a DELETE is not repeated behind our back."""
+        seen = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                head = await read_request(reader)
+                seen.append(head.split()[0])
+                if head.startswith(b"DELETE"):
+                    return
+                writer.write(http(b"{}"))
+                await writer.drain()
+
+        async with raw_server(serve) as url, transport_to(url) as transport:
+            await transport.send(GET)
+            with pytest.raises(cfsso.APIConnectionError) as caught:
+                await transport.send(DELETE)
+
+        assert cfsso.WriteState.UNKNOWN is caught.value.write
+        assert [b"GET", b"DELETE"] == seen
+
+    async def test_at_most_a_hundred_at_once(self) -> None:
+        """The 101st request waits for its turn, without its time running."""
+        waiting, release = 0, asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal waiting
+            await read_request(reader)
+            waiting += 1
+            if waiting == 100:
+                release.set()
+            await release.wait()
+            writer.write(http(b"{}", "Connection: close"))
+            await writer.drain()
+
+        async with raw_server(serve) as url, transport_to(url) as transport:
+            calls = [asyncio.create_task(transport.send(GET)) for _ in range(101)]
+            await release.wait()
+            assert 100 == waiting
+            await asyncio.gather(*calls)
+        assert 101 == waiting
+
+    async def test_environment_is_not_read(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+    ) -> None:
+        """Proxy variables, a base URL variable and netrc change nothing."""
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine 127.0.0.1 login someone password else\n")
+        monkeypatch.setenv("NETRC", str(netrc))
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "CLOUDFLARE_BASE_URL"):
+            monkeypatch.setenv(name, "http://127.0.0.1:1/")
+        cloud = cfsso.CloudflareEmulator(seed=1)
+        account = cloud.add_account()
+        cloud.add_token(TOKEN, [account])
+
+        async with (
+            serving(cloud) as url,
+            cfsso.connect(api_token=TOKEN, base_url=url) as connectors,
+        ):
+            assert () == await connectors.list(account_id=account)
+
+    async def test_proxy(self) -> None:
+        """A proxy that is given gets the request, and its own credentials."""
+        heads = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heads.append(await read_request(reader))
+            writer.write(http(b"{}"))
+            await writer.drain()
+
+        async with raw_server(serve) as url:
+            proxy = url.replace("http://", "http://user:word@")
+            async with transport_to("http://localhost:9/v4", proxy=proxy) as transport:
+                assert 200 == (await transport.send(GET)).status
+
+        assert heads[0].startswith(f"GET http://localhost:9/v4{PATH} HTTP/1.1\r\n".encode())
+        assert b"Proxy-Authorization: Basic dXNlcjp3b3Jk" in heads[0]
+
+
+class TestAnswers:
+    """What comes back."""
+
+    async def test_redirects_are_not_followed(self) -> None:
+        """A redirect to another host is an answer; that host gets nothing."""
+        calls = []
+
+        async def other(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            calls.append(1)
+
+        async with raw_server(other) as elsewhere:
+            for status in ("301 M", "302 F", "303 S", "307 T", "308 P"):
+                answer = http(b"", f"Location: {elsewhere}/", status=status)
+                async with raw_server(always(answer)) as url, transport_to(url) as transport:
+                    assert int(status[:3]) == (await transport.send(PATCH)).status
+        assert [] == calls
+
+    async def test_headers(self) -> None:
+        """Names are lower case, lines of one name joined, cookies left out."""
+        answer = http(b"{}", "X-A: 1", "x-a: 2", "CF-Ray: abc", "Set-Cookie: a=b")
+        async with raw_server(always(answer)) as url, transport_to(url) as transport:
+            response = await transport.send(GET)
+        assert {"content-length": "2", "x-a": "1, 2", "cf-ray": "abc"} == response.headers
+
+    @pytest.mark.parametrize("declared", [True, False])
+    async def test_too_large(self, declared: bool) -> None:  # noqa: FBT001
+        """One byte more than a megabyte is refused, however it comes."""
+        body = b" " * (MAX_BODY + 1)
+        plain = http(body, "cf-ray: 8f")
+        until_close = b"HTTP/1.1 200 OK\r\ncf-ray: 8f\r\n\r\n" + body
+        serve = closing_after(plain if declared else until_close)
+        async with raw_server(serve) as url, transport_to(url) as transport:
+            with pytest.raises(cfsso.APIResponseValidationError) as caught:
+                await transport.send(PATCH)
+            assert (200, "8f", cfsso.WriteState.UNKNOWN, PATCH) == (
+                caught.value.status,
+                caught.value.ray_id,
+                caught.value.write,
+                caught.value.request,
+            )
+
+    async def test_just_not_too_large(self) -> None:
+        """A megabyte is taken."""
+        serve = always(http(b" " * MAX_BODY))
+        async with raw_server(serve) as url, transport_to(url) as transport:
+            assert MAX_BODY == len((await transport.send(GET)).body)
+
+    async def test_bomb(self) -> None:
+        """A hundred megabytes in a small gzip body are refused; decoded bytes count."""
+        packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+        bomb = packer.compress(bytes(100 * MAX_BODY)) + packer.flush()
+        serve = always(http(bomb, "Content-Encoding: gzip"))
+        async with raw_server(serve) as url, transport_to(url) as transport:
+            with pytest.raises(cfsso.APIResponseValidationError, match="more than 1048576 bytes"):
+                await transport.send(GET)
+
+
+WHOLE = http(b'{"success": true}')
+
+
+def foreign() -> Iterator[type[Exception]]:
+    """Yield every exception that aiohttp or the system may raise, and some of bugs."""
+    waiting: list[type[Exception]] = [aiohttp.ClientError, OSError, TimeoutError]
+    while waiting:
+        kind = waiting.pop()
+        if kind.__module__.startswith(("aiohttp", "builtins")):
+            yield kind
+            waiting += kind.__subclasses__()
+    yield from (RuntimeError, AssertionError, UnicodeError)
+
+
+class TestFailures:
+    """No complete answer, and what that says of a write."""
+
+    async def test_refused_connection(self) -> None:
+        """Where nobody listens, nothing was sent."""
+        async with raw_server(always(WHOLE)) as url:
+            pass
+        async with transport_to(url) as transport:
+            with pytest.raises(cfsso.APIConnectionError, match="can't connect") as caught:
+                await transport.send(PATCH)
+        assert (cfsso.WriteState.NOT_SENT, PATCH) == (caught.value.write, caught.value.request)
+
+    @pytest.mark.parametrize("cut", range(0, len(WHOLE), 3))
+    async def test_cut_answer(self, cut: int) -> None:
+        """An answer that ends early, wherever, is unknown for a write and nothing for a read."""
+        async with raw_server(closing_after(WHOLE[:cut])) as url:
+            for request, write in ((PATCH, cfsso.WriteState.UNKNOWN), (GET, None)):
+                async with transport_to(url) as transport:
+                    with pytest.raises(cfsso.APIConnectionError) as caught:
+                        await transport.send(request)
+                assert (type(caught.value), write) == (
+                    cfsso.APIConnectionError,
+                    caught.value.write,
+                )
+
+    @pytest.mark.parametrize(
+        "answer",
+        [b"220 ftp ready\r\n\r\n", b"HTTP/1.1 200 OK\r\nA\x00: b\r\n\r\n", b"\x16\x03\x01"],
+    )
+    async def test_no_http(self, answer: bytes) -> None:
+        """Bytes that are no HTTP are a connection error, not aiohttp's."""
+        async with raw_server(closing_after(answer)) as url, transport_to(url) as transport:
+            with pytest.raises(cfsso.APIConnectionError) as caught:
+                await transport.send(PATCH)
+        assert cfsso.WriteState.UNKNOWN is caught.value.write
+
+    @pytest.mark.parametrize("start", [b"", WHOLE[:20], WHOLE[:-3]])
+    async def test_silence(self, start: bytes) -> None:
+        """A server that stops talking ends as a timeout, wherever it stops."""
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_request(reader)
+            writer.write(start)
+            await reader.read()
+
+        async with raw_server(serve) as url, transport_to(url, timeout=0.05) as transport:
+            with pytest.raises(cfsso.APITimeoutError, match="in time") as caught:
+                await transport.send(PATCH)
+        assert cfsso.WriteState.UNKNOWN is caught.value.write
+
+    async def test_proxy_that_refuses(self) -> None:
+        """A proxy that gives no tunnel is known to have passed nothing on."""
+        serve = always(http(b"", status="407 Proxy Authentication Required"))
+        async with raw_server(serve) as proxy:
+            transport = cfsso.AiohttpTransport(TOKEN, proxy=proxy, base_url="https://localhost:9")
+            with pytest.raises(cfsso.APIConnectionError, match="the proxy refused") as caught:
+                await transport.send(PATCH)
+            await transport.aclose()
+        assert cfsso.WriteState.NOT_SENT is caught.value.write
+
+    @pytest.mark.parametrize("kind", sorted(set(foreign()), key=str))
+    async def test_every_foreign_exception_is_mapped(
+        self, kind: type[Exception], mocked_http: aioresponses.aioresponses
+    ) -> None:
+        """Whatever aiohttp, the system or a bug raises leaves as ours, saying if it was sent."""
+        error = kind.__new__(kind)
+        error.__dict__["_os_error"] = OSError(1, "because")
+        mocked_http.patch(f"https://api.cloudflare.com/client/v4{PATH}", exception=error)
+        transport = cfsso.AiohttpTransport(TOKEN)
+        with pytest.raises(cfsso.APIConnectionError) as caught:
+            await transport.send(PATCH)
+        await transport.aclose()
+
+        not_sent = (
+            aiohttp.ClientConnectorError,
+            aiohttp.ConnectionTimeoutError,
+            aiohttp.ServerFingerprintMismatch,
+            aiohttp.ClientHttpProxyError,
+            aiohttp.InvalidURL,
+            aiohttp.NonHttpUrlClientError,
+        )
+        expected = cfsso.WriteState.NOT_SENT if issubclass(kind, not_sent) else "unknown"
+        assert expected == caught.value.write
+        assert issubclass(kind, TimeoutError) == isinstance(caught.value, cfsso.APITimeoutError)
+        assert (None, None) == (caught.value.__cause__, caught.value.__context__)
+
+
+class TestOwnership:
+    """Whose session, whose loop, and until when."""
+
+    async def test_session_of_the_caller(self) -> None:
+        """It is used, with its middlewares, and stays open."""
+        seen = []
+
+        async def watch(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            seen.append(request.method)
+            return await handler(request)
+
+        async with (
+            raw_server(always(WHOLE)) as url,
+            aiohttp.ClientSession(middlewares=(watch,)) as session,
+        ):
+            async with transport_to(url, session=session) as transport:
+                await transport.send(GET)
+                await transport.send(PATCH)
+            assert not session.closed
+        assert ["GET", "PATCH"] == seen
+
+    async def test_closed_session_of_the_caller(self) -> None:
+        """A session that its owner has closed is named, and nothing is sent."""
+        async with aiohttp.ClientSession() as session:
+            transport = cfsso.AiohttpTransport(TOKEN, session=session)
+        with pytest.raises(cfsso.InvalidRequestError, match="closed"):
+            await transport.send(GET)
+
+    @pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
+    @pytest.mark.filterwarnings("ignore:The 'auth' parameter is deprecated:DeprecationWarning")
+    async def test_session_with_credentials(self) -> None:
+        """A session with credentials of its own would clash with the token, so it is refused."""
+        async with aiohttp.ClientSession(auth=aiohttp.BasicAuth("a", "b")) as session:
+            with pytest.raises(cfsso.InvalidRequestError, match="auth="):
+                cfsso.AiohttpTransport(TOKEN, session=session)
+
+    def test_other_event_loop(self) -> None:
+        """A second loop is told to make its own, before anything is sent."""
+        cloud = cfsso.CloudflareEmulator(seed=1)
+
+        async def first() -> cfsso.AiohttpTransport:
+            async with serving(cloud) as url:
+                transport = cfsso.AiohttpTransport(TOKEN, base_url=url)
+                await transport.send(GET)
+                await transport.aclose()
+                fresh = cfsso.AiohttpTransport(TOKEN, base_url=url)
+                fresh._loop = asyncio.get_running_loop()
+                return fresh
+
+        transport = asyncio.run(first())
+        with pytest.raises(cfsso.InvalidRequestError, match="another event loop") as caught:
+            asyncio.run(transport.send(PATCH))
+        assert cfsso.WriteState.NOT_SENT is caught.value.write
+
+    async def test_cancellation_while_waiting(self) -> None:
+        """A cancelled call passes the cancellation on and leaves nothing behind."""
+
+        async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            await read_request(reader)
+            reached.set()
+            await reader.read()
+
+        reached = asyncio.Event()
+        async with raw_server(serve) as url, transport_to(url) as transport:
+            call = asyncio.create_task(transport.send(PATCH))
+            await reached.wait()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert 100 == transport._places._value
+
+
+class TestArguments:
+    """What can't be used is refused when the transport is made."""
+
+    @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "3", None, True])
+    def test_timeout(self, timeout: float) -> None:
+        """A timeout is a finite number of seconds above zero."""
+        with pytest.raises(cfsso.InvalidRequestError, match="timeout must be"):
+            cfsso.AiohttpTransport(TOKEN, timeout=timeout)
+
+    def test_proxy(self) -> None:
+        """A proxy is a URL, and a password in it is not repeated."""
+        with pytest.raises(cfsso.InvalidRequestError, match="proxy must be") as caught:
+            cfsso.AiohttpTransport(TOKEN, proxy="user:word@host")
+        assert "word" not in str(caught.value)
+
+    def test_repr(self) -> None:
+        """It shows where requests go and nothing else."""
+        transport = cfsso.AiohttpTransport(TOKEN, base_url="https://localhost/v4/")
+        assert "<AiohttpTransport https://localhost/v4>" == repr(transport)

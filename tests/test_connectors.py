@@ -1,0 +1,327 @@
+"""The six operations: what they report, and what they do when an answer is in doubt."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scripted import (
+    ACCOUNT,
+    COLLECTION,
+    CONNECTOR,
+    DOMAIN,
+    ITEM,
+    OPERATIONS,
+    OTHER,
+    RAY,
+    Scripted,
+    failure,
+    respond,
+    shown,
+    success,
+)
+
+import cfsso
+
+LOST = cfsso.APIConnectionError("lost", write=cfsso.WriteState.UNKNOWN)
+PATCH, GET, DELETE, LIST = f"PATCH {ITEM}", f"GET {ITEM}", f"DELETE {ITEM}", f"GET {COLLECTION}"
+
+
+def over(*replies: cfsso.Response | Exception) -> tuple[cfsso.AsyncSSOConnectors, Scripted]:
+    """Return connectors over a transport that gives *replies*, and that transport."""
+    transport = Scripted(*replies)
+    return cfsso.AsyncSSOConnectors(transport), transport
+
+
+async def enable(connectors: cfsso.AsyncSSOConnectors) -> cfsso.SSOConnector:
+    """Enable the connector."""
+    return await connectors.update(CONNECTOR, account_id=ACCOUNT, enabled=True)
+
+
+async def test_all_six_on_an_emulator() -> None:
+    """A connector is created, verified, enabled, shown, disabled and deleted."""
+    cloud = cfsso.CloudflareEmulator(poll=0.0)
+    account = cloud.add_account()
+    async with cfsso.AsyncSSOConnectors(cfsso.InMemoryTransport(cloud)) as connectors:
+        made = await connectors.create(
+            account_id=account,
+            email_domain=DOMAIN,
+            begin_verification=False,
+            use_fedramp_language=True,
+        )
+        assert made.id is not None
+        assert made.verification.code is not None
+        cloud.dns[DOMAIN] = [made.verification.code]
+        await connectors.begin_verification(made.id, account_id=account)
+        found = await connectors.get(made.id, account_id=account)
+        assert cfsso.VerificationStatus.VERIFIED is found.verification.status
+        assert (await connectors.update(made.id, account_id=account, enabled=True)).enabled is True
+        assert (found.id,) == tuple(c.id for c in await connectors.list(account_id=account))
+        changed = await connectors.update(
+            made.id, account_id=account, enabled=False, use_fedramp_language=False
+        )
+        assert (False, False) == (changed.enabled, changed.use_fedramp_language)
+        await connectors.delete(made.id, account_id=account)
+        assert () == await connectors.list(account_id=account)
+
+
+async def test_leaving_closes_the_transport() -> None:
+    """Leaving the block closes the transport, also when an error leaves it."""
+    connectors, transport = over(success([]))
+
+    async def leave() -> None:
+        async with connectors as entered:
+            assert connectors is entered
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await leave()
+    assert 1 == transport.closed
+    await connectors.aclose()
+    assert 2 == transport.closed
+
+
+def test_repr_shows_the_transport() -> None:
+    """The connectors show where they lead."""
+    assert "AsyncSSOConnectors(Scripted())" == repr(over(success())[0])
+
+
+async def test_a_confirmed_update_needs_no_read() -> None:
+    """An answer that shows the values is enough."""
+    connectors, transport = over(success([shown()]))
+
+    assert (await enable(connectors)).enabled is True
+    assert [PATCH] == transport.seen
+
+
+DOUBTS: dict[str, Any] = {
+    "lost": LOST,
+    "lying echo": success(shown(enabled=False)),
+    "another id": success(shown(id=OTHER)),
+    "no result": success(None),
+    "success false in a 200": respond({"success": False, "errors": [{"code": 1, "message": "no"}]}),
+    "html": respond(b"<html>"),
+    "cut": respond(success(shown()).body[:-1]),
+    "500": failure(500, {"code": 20500, "message": "no"}),
+    "524": failure(524),
+    "408": failure(408),
+    "302": failure(302, location="https://evil.example"),
+    "204": respond(b"", 204),
+}
+every_doubt = pytest.mark.parametrize("doubt", DOUBTS.values(), ids=DOUBTS)
+
+
+@every_doubt
+async def test_an_update_in_doubt_is_read(doubt: Any) -> None:
+    """What a read shows to have happened is a success, and was sent once."""
+    connectors, transport = over(doubt, success(shown()))
+
+    assert (await enable(connectors)).enabled is True
+    assert [PATCH, GET] == transport.seen
+
+
+@every_doubt
+@pytest.mark.parametrize(
+    ("said", "reply"),
+    [
+        ("; a read shows enabled=False", success(shown(enabled=False))),
+        ("; a read shows enabled=None", success({"id": CONNECTOR})),
+        (f"; reading failed too: 403 from {GET}: no reason given", failure(403)),
+        (f"; reading failed too: 200 from {GET}: an empty body", respond(b"")),
+        ("; reading failed too: lost", cfsso.APITimeoutError("lost")),
+    ],
+)
+async def test_an_update_that_a_read_does_not_show(doubt: Any, said: str, reply: Any) -> None:
+    """What a read can't show is unconfirmed, and the error tells what the answer told."""
+    connectors, transport = over(doubt, reply)
+
+    with pytest.raises(cfsso.UnconfirmedWriteError) as caught:
+        await enable(connectors)
+
+    error, cause = caught.value, caught.value.__cause__
+    assert isinstance(cause, cfsso.CfssoError)
+    assert f"may or may not have happened: {cause}{said}" == str(error)
+    assert vars(cause) == vars(error)
+    assert cfsso.WriteState.UNKNOWN is error.write
+    assert (doubt.status if isinstance(doubt, cfsso.Response) else None) == error.status
+    assert (RAY if isinstance(doubt, cfsso.Response) else None) == error.ray_id
+    assert [PATCH, GET] == transport.seen
+
+
+REFUSALS: dict[str, Any] = {
+    "409": failure(409),
+    "429": failure(429, retry_after="5"),
+    "400": failure(400, {"code": 9106}),
+    "not sent": cfsso.APIConnectionError("no", write=cfsso.WriteState.NOT_SENT),
+    "closed": cfsso.InvalidRequestError("closed"),
+}
+
+
+@pytest.mark.parametrize("operation", ["update", "delete", "create", "begin_verification"])
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+async def test_a_refusal_is_no_doubt(operation: str, refusal: Any) -> None:
+    """What surely did not happen is reported as it is, without a read."""
+    connectors, transport = over(refusal)
+
+    with pytest.raises(cfsso.CfssoError) as caught:
+        await OPERATIONS[operation](connectors, CONNECTOR, ACCOUNT)
+
+    assert not isinstance(caught.value, cfsso.UnconfirmedWriteError)
+    assert cfsso.WriteState.UNKNOWN is not caught.value.write
+    assert 1 == len(transport.requests)
+
+
+@pytest.mark.parametrize("operation", ["create", "begin_verification"])
+@pytest.mark.parametrize("name", ["lost", "success false in a 200", "html", "cut", "500", "302"])
+async def test_some_writes_are_sent_once(operation: str, name: str) -> None:
+    """A create or a begin_verification in doubt is neither repeated nor read."""
+    connectors, transport = over(DOUBTS[name])
+
+    with pytest.raises(cfsso.CfssoError) as caught:
+        await OPERATIONS[operation](connectors, CONNECTOR, ACCOUNT)
+
+    assert cfsso.WriteState.UNKNOWN is caught.value.write
+    assert 1 == len(transport.requests)
+
+
+async def test_a_create_must_show_what_was_asked_for() -> None:
+    """A create whose answer shows another value than was asked for is in doubt."""
+    connectors, transport = over(success(shown()))
+
+    with pytest.raises(cfsso.APIResponseValidationError, match=r"use_fedramp_language=False$") as e:
+        await connectors.create(account_id=ACCOUNT, email_domain=DOMAIN, use_fedramp_language=True)
+
+    assert cfsso.WriteState.UNKNOWN is e.value.write
+    assert 1 == len(transport.requests)
+
+
+@pytest.mark.parametrize("reply", [success(None), success(), success({"id": CONNECTOR})])
+async def test_a_confirmed_delete_needs_no_read(reply: cfsso.Response) -> None:
+    """An answer that confirms a delete is enough."""
+    connectors, transport = over(reply)
+
+    await connectors.delete(CONNECTOR, account_id=ACCOUNT)
+    assert [DELETE] == transport.seen
+
+
+@pytest.mark.parametrize("name", ["lost", "another id", "html", "500", "204"])
+async def test_a_delete_in_doubt_is_looked_up(name: str) -> None:
+    """A connector that a complete list no longer has was deleted."""
+    connectors, transport = over(DOUBTS[name], success([shown(id=OTHER)]))
+
+    await connectors.delete(CONNECTOR, account_id=ACCOUNT)
+    assert [DELETE, LIST] == transport.seen
+
+
+@pytest.mark.parametrize(
+    ("said", "reply"),
+    [
+        ("; a list still shows it", success([shown(id=OTHER), shown()])),
+        ("; a list left out 4 connectors", success([], result_info={"total_count": 4})),
+        (f"; listing failed too: 404 from {LIST}: no reason given", failure(404)),
+        (f"; listing failed too: 200 from {LIST}: expected list at $.result", success(None)),
+    ],
+)
+async def test_a_delete_that_a_list_does_not_show(said: str, reply: cfsso.Response) -> None:
+    """A delete that a list can't confirm is unconfirmed."""
+    connectors, transport = over(DOUBTS["500"], reply)
+
+    with pytest.raises(cfsso.UnconfirmedWriteError) as caught:
+        await connectors.delete(CONNECTOR, account_id=ACCOUNT)
+
+    assert str(caught.value).endswith(said)
+    assert (500, RAY) == (caught.value.status, caught.value.ray_id)
+    assert (cfsso.ResponseInfo(code=20500, message="no"),) == caught.value.errors
+    assert [DELETE, LIST] == transport.seen
+
+
+async def test_a_list_that_is_not_all(caplog: pytest.LogCaptureFixture) -> None:
+    """A list that knows of more connectors than it has is returned with a warning."""
+    connectors, _ = over(success([shown()], result_info={"total_count": 3}))
+
+    assert 1 == len(await connectors.list(account_id=ACCOUNT))
+    expected = ("cfsso", logging.WARNING, f"{LIST} left out 2 connectors")
+    assert [expected] == caplog.record_tuples
+
+
+async def test_warnings_of_a_success_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """What a success warns of is logged, escaped, and changes nothing."""
+    odd = {"code": 10000, "message": "active\x1b[2J\nnext"}
+    connectors, _ = over(success(shown(), errors=[odd], messages=["hint"]))
+
+    assert (await enable(connectors)).enabled is True
+    assert [f"{PATCH}: 10000 active\\x1b[2J\\nnext; hint"] == caplog.messages
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+MEMBERS = ["success", "errors", "messages", "result", "result_info"]
+FIELDS = ["id", "email_domain", "enabled", "use_fedramp_language", "verification", "updated_on"]
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> bytes:
+    """Give bytes: random, random JSON, or a valid envelope that was changed a little."""
+    kind = draw(st.sampled_from(["bytes", "json", "members", "cut", "valid"]))
+    if kind == "bytes":
+        return draw(st.binary())
+    if kind == "json":
+        return json.dumps(draw(json_values)).encode()
+    connector: dict[str, Any] = draw(st.sampled_from([shown(), shown(enabled=False), {}]))
+    if kind == "members":
+        connector |= draw(st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=2))
+    result = draw(st.sampled_from([connector, [connector], [connector, shown(id=OTHER)], [], None]))
+    envelope: dict[str, Any] = {"success": True, "errors": [], "messages": [], "result": result}
+    if kind == "members":
+        envelope |= draw(st.dictionaries(st.sampled_from(MEMBERS), json_values, max_size=2))
+    body = json.dumps(envelope).encode()
+    if kind == "cut":
+        start = draw(st.integers(0, len(body)))
+        body = body[:start] + draw(st.binary(max_size=3)) + body[start + draw(st.integers(0, 3)) :]
+    return body
+
+
+def is_shown(operation: str, body: bytes) -> bool:
+    """Say whether *body*, read without any of our code, is a success of *operation*."""
+    envelope = json.loads(body)
+    result = envelope.get("result")
+    found = result if isinstance(result, list) else [result]
+    ours = [c for c in found if isinstance(c, dict) and c.get("id") == CONNECTOR]
+    holds = {
+        "list": isinstance(result, list),
+        "get": len(ours) == 1,
+        "create": [c.get("email_domain") for c in found if isinstance(c, dict)] == [DOMAIN],
+        "update": len(ours) == 1 and ours[0]["enabled"] is True,
+        # By its own answer, or by the same answer taken as a list.
+        "delete": result is None or bool(ours) != isinstance(result, list),
+        "begin_verification": True,
+    }
+    return envelope["success"] is True and holds[operation]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@given(
+    bodies(),
+    st.sampled_from([200, 200, 200, 201, 204]) | st.integers(100, 599),
+    st.dictionaries(
+        st.sampled_from(["cf-ray", "retry-after", "date", "ratelimit", "cf-mitigated", "location"]),
+        st.text() | st.just("challenge"),
+    ),
+)
+async def test_no_answer_does_harm(
+    operation: str, body: bytes, status: int, headers: dict[str, str]
+) -> None:
+    """Whatever the answer, it is an error of ours or a success that the answer itself shows."""
+    connectors, _ = over(cfsso.Response(status, headers, body))
+    try:
+        await OPERATIONS[operation](connectors, CONNECTOR, ACCOUNT)
+    except cfsso.CfssoError:
+        return
+
+    assert 200 <= status < 300
+    assert is_shown(operation, body)

@@ -1,0 +1,159 @@
+"""
+The public interface as type checkers see it.
+
+Checked by mypy and pyright, never run.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, assert_type
+
+import cfsso
+
+
+def errors(error: cfsso.CfssoError) -> None:
+    """Every error has the attributes of the root."""
+    assert_type(error.write, cfsso.WriteState | None)
+    assert_type(error.status, int | None)
+    assert_type(error.errors, tuple[cfsso.ResponseInfo, ...])
+    assert_type(error.retry_after, float | None)
+    if error.request is not None:
+        assert_type(error.request.path, str)
+        assert_type(error.request.body, bytes | None)
+
+
+def an_error_is_also_a_value_error(error: cfsso.InvalidRequestError) -> ValueError:
+    """What is refused here can be caught as a ValueError."""
+    return error
+
+
+def unset(value: bool | Literal[cfsso.Unset.UNSET]) -> bool:  # noqa: FBT001 (the form users write)
+    """`is` tells the omitted value from the others."""
+    if value is cfsso.UNSET:
+        return False
+    assert_type(value, bool)
+    return value
+
+
+def connector(found: cfsso.SSOConnector) -> None:
+    """Every field of a connector but its verification may be missing."""
+    assert_type(found.id, str | None)
+    assert_type(found.enabled, bool | None)
+    assert_type(found.verification, cfsso.Verification)
+    assert_type(found.verification.status, cfsso.VerificationStatus | None)
+    assert_type(found.verification.raw_status, str | None)
+    assert_type(found.created_on, dt.datetime | None)
+    assert_type(found.extra, Mapping[str, Any])
+
+
+class Own:
+    """A transport of one's own, without a base class."""
+
+    async def send(self, request: cfsso.Request) -> cfsso.Response:
+        """Answer everything with nothing."""
+        assert_type(request.account_id, str)
+        return cfsso.Response(204, {}, b"")
+
+    async def aclose(self) -> None:
+        """Let go of nothing."""
+
+
+def a_transport() -> cfsso.Transport:
+    """A class with the two methods is a transport."""
+    return Own()
+
+
+async def operations(connectors: cfsso.AsyncSSOConnectors) -> None:
+    """The six operations take the ids and the members of their bodies."""
+    account, connector_id = "a" * 32, "b" * 32
+    assert_type(await connectors.list(account_id=account), tuple[cfsso.SSOConnector, ...])
+    assert_type(await connectors.get(connector_id, account_id=account), cfsso.SSOConnector)
+    assert_type(
+        await connectors.create(
+            account_id=account,
+            email_domain="example.com",
+            begin_verification=False,
+            use_fedramp_language=cfsso.UNSET,
+        ),
+        cfsso.SSOConnector,
+    )
+    assert_type(
+        await connectors.update(
+            connector_id, account_id=account, enabled=True, use_fedramp_language=cfsso.UNSET
+        ),
+        cfsso.SSOConnector,
+    )
+    assert_type(
+        await connectors.update(sso_connector_id=connector_id, account_id=account, enabled=False),
+        cfsso.SSOConnector,
+    )
+    await connectors.delete(connector_id, account_id=account)
+    await connectors.begin_verification(connector_id, account_id=account)
+    await connectors.aclose()
+
+
+async def misuse(connectors: cfsso.AsyncSSOConnectors) -> None:
+    """Only a bool or UNSET is a flag; account ids go by their name; ids are text."""
+    await connectors.update("b", account_id="a", enabled=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await connectors.update("b", account_id="a", enabled="true")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await connectors.get("b", "a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await connectors.get(7, account_id="a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await connectors.create(account_id="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def entering(connectors: cfsso.AsyncSSOConnectors) -> None:
+    """Entering gives the connectors themselves."""
+    async with connectors as entered:
+        assert_type(entered, cfsso.AsyncSSOConnectors)
+
+
+async def tokens(look_up: Callable[[str], str]) -> None:
+    """A token is a text, a mapping, or a callable of either kind."""
+
+    async def fetch(_account_id: str) -> str:
+        return "token"
+
+    mapping: Mapping[str, str] = {}
+    async with cfsso.connect() as connectors:
+        assert_type(connectors, cfsso.AsyncSSOConnectors)
+    cfsso.connect(api_token="token", base_url="http://localhost", timeout=1)
+    cfsso.connect(api_token=mapping, proxy=None, session=None)
+    cfsso.connect(api_token=look_up)
+    cfsso.connect(api_token=fetch)
+
+
+def in_memory() -> cfsso.AsyncSSOConnectors:
+    """An emulator and the transport to it."""
+    cloud = cfsso.CloudflareEmulator(rate_limit=None, latency=0.1, seed=1)
+    account = cloud.add_account()
+    assert_type(account, str)
+    assert_type(cloud.add_connector(account, email_domain="a.example"), cfsso.SSOConnector)
+    transport: cfsso.Transport = cfsso.InMemoryTransport(cloud)
+    return cfsso.AsyncSSOConnectors(transport)
+
+
+def over_http() -> cfsso.Transport:
+    """The transport over aiohttp is a transport."""
+    return cfsso.AiohttpTransport("token", base_url="https://a.example", timeout=1.5)
+
+
+async def a_fleet(connectors: cfsso.AsyncSSOConnectors) -> None:
+    """A file of changes is applied, and its outcomes are told one by one."""
+    changes = cfsso.fleet.read_changes(Path("rollout.csv"))
+    assert_type(changes, cfsso.fleet.Changes)
+    assert_type(changes[0], cfsso.fleet.Change)
+    assert_type(changes.merged, int)
+    assert_type(changes[0].enabled, bool | Literal[cfsso.Unset.UNSET])
+    assert_type(changes[0].wished, Mapping[str, bool])
+    outcomes = cfsso.fleet.apply(connectors, changes, concurrency=4, stop=asyncio.Event())
+    assert_type(outcomes, AsyncIterator[cfsso.fleet.Outcome])
+    async for outcome in outcomes:
+        assert_type(outcome.change, cfsso.fleet.Change)
+        assert_type(outcome.status, cfsso.fleet.OutcomeStatus)
+        assert_type(outcome.status.is_green, bool)
+        assert_type(outcome.before, cfsso.SSOConnector | None)
+        assert_type(outcome.after, cfsso.SSOConnector | None)
+        assert_type(outcome.error, cfsso.CfssoError | None)
+        assert_type(outcome.attempts, int)
