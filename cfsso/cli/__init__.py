@@ -1,0 +1,30 @@
+"""
+The command ``cfsso``; it needs the extra ``cli``.
+
+Modules here load click at most. What speaks HTTP or draws tables is imported where a
+command needs it, so that ``--help`` costs nothing else.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from cfsso.cli import exit_codes
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """
+    Run the command line and exit.
+
+    Args:
+        argv: The arguments without the program's name. ``None``: those of the process.
+    """
+    try:
+        for name in ("click", "rich"):
+            importlib.import_module(name)
+    except ImportError:
+        sys.stderr.write("cfsso: the command line is an extra: pip install 'cfsso[cli]'\n")
+        sys.exit(exit_codes.USAGE)
+    from cfsso.cli.app import app
+
+    app.main(argv, prog_name="cfsso")

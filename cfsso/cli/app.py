@@ -1,0 +1,107 @@
+"""The command with its commands, and the one place where errors end."""
+
+import signal
+import sys
+from typing import Any
+
+import click
+
+from cfsso._version import __version__
+from cfsso.cli import exit_codes
+from cfsso.cli.commands.apply import apply
+from cfsso.cli.commands.emulator import emulator
+from cfsso.cli.commands.reading import get, list_
+from cfsso.cli.commands.writing import create, delete, disable, enable, update, verify
+from cfsso.cli.endings import CommandEnded
+from cfsso.cli.options import examples, global_options, write_options
+from cfsso.cli.screen import forget_stdout, say, tolerate_any_text
+
+
+class App(click.Group):
+    """A group in which whatever can be foreseen ends as one line and a code."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run and exit; see `click.Command.main` for the arguments."""
+        tolerate_any_text()
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+        except click.ClickException as error:
+            code = _refuse(error)
+        except click.Abort:
+            say("interrupted")
+            code = exit_codes.of_signal(signal.SIGINT)
+        sys.exit(code)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and return the exit code."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except CommandEnded as ended:
+            return ended.code
+        except KeyboardInterrupt:
+            say("interrupted")
+            return exit_codes.of_signal(signal.SIGINT)
+        except OSError as error:
+            return _give_up_output(error)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            code = _explained(error)
+            if code is None:
+                raise
+        return code
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        """Return the commands in the order in which one meets them."""
+        return list(self.commands)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, then the commands."""
+        write_options(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+@click.group(
+    "cfsso",
+    cls=App,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "cfsso list 023e105f4ecef8ad9ca31a8372d0c353",
+        "cfsso --emulate cloud.json apply rollout.csv --yes",
+    )
+    + "\n\nThe API token is read from CLOUDFLARE_API_TOKEN, or with --token-file.",
+    no_args_is_help=False,
+)
+@click.version_option(__version__, prog_name="cfsso", message="%(prog)s %(version)s")
+@global_options
+def app() -> None:
+    """Switch Cloudflare dashboard SSO on and off, for one account or ten thousand."""
+
+
+for _command in (list_, get, create, update, enable, disable, delete, verify, apply, emulator):
+    app.add_command(_command)
+
+
+def _refuse(error: click.ClickException) -> int:
+    context = getattr(error, "ctx", None)
+    path = "cfsso" if context is None else context.command_path
+    say(f"{error.format_message().rstrip('.')}: see {path} --help")
+    return exit_codes.USAGE
+
+
+def _give_up_output(error: OSError) -> int:
+    forget_stdout()
+    if not isinstance(error, BrokenPipeError):
+        say(f"can't write the results: {error.strerror}")
+    return exit_codes.NOT_GREEN
+
+
+def _explained(error: Exception) -> int | None:
+    """Say what *error* is and return the exit code; ``None`` if it is none of ours."""
+    from cfsso import CfssoError, InvalidRequestError
+
+    if not isinstance(error, CfssoError):
+        return None
+    say(str(error))
+    return exit_codes.USAGE if isinstance(error, InvalidRequestError) else exit_codes.NOT_GREEN

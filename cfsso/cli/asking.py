@@ -1,0 +1,33 @@
+"""Nothing that can lock people out happens without a yes."""
+
+import sys
+
+import click
+
+from cfsso._text import printable
+
+_LINE = 2000
+
+
+def need_terminal(command: str) -> None:
+    """
+    Refuse to go on where nobody can be asked.
+
+    Raises:
+        click.UsageError: stdin or stderr is no terminal.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError(f"{command} needs --yes without a terminal; nothing was sent")
+
+
+def ask(question: str) -> bool:
+    """
+    Ask on the terminal; only ``y`` and ``yes`` are a yes, the end of input is a no.
+
+    Not by click, which writes part of its prompt to stdout.
+    """
+    click.echo(f"{printable(question, _LINE)} [y/N] ", nl=False, err=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        click.echo(err=True)
+    return answer.strip().lower() in {"y", "yes"}

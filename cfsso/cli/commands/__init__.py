@@ -1,0 +1,1 @@
+"""The commands; their bodies import what they need when they run."""

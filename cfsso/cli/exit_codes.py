@@ -1,0 +1,23 @@
+"""What the process says when it ends; docs/cli.md explains it to users."""
+
+from collections.abc import Iterable
+from typing import Final
+
+GREEN: Final = 0
+NOT_GREEN: Final = 1
+USAGE: Final = 2
+UNKNOWN: Final = 4
+_BY_SIGNAL: Final = 128
+
+
+def of_statuses(statuses: Iterable[str]) -> int:
+    """Return the code for outcomes of these statuses: the worst one decides."""
+    found = set(statuses)
+    if "unknown" in found:
+        return UNKNOWN
+    return NOT_GREEN if found - {"changed", "unchanged"} else GREEN
+
+
+def of_signal(number: int) -> int:
+    """Return what a shell shows for a process that this signal ended: 130 or 143."""
+    return _BY_SIGNAL + number

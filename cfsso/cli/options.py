@@ -1,0 +1,133 @@
+"""The options that all commands share; they stand before or after the command."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+_ID_LENGTH = 32
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+
+class Settings:
+    """
+    What the global options say.
+
+    Attributes:
+        base_url: ``None``: Cloudflare's own.
+        json: Whether results are JSON Lines.
+        emulate: The state file of a Cloudflare in memory. ``None``: the real one.
+        token_file: ``None``: the token stands in the environment.
+    """
+
+    def __init__(self) -> None:
+        self.base_url: str | None = None
+        self.json = False
+        self.emulate: str | None = None
+        self.token_file: str | None = None
+
+    def check(self) -> None:
+        """
+        Refuse what contradicts itself.
+
+        Raises:
+            click.UsageError: Two places to send requests to.
+        """
+        if self.emulate is not None and self.base_url is not None:
+            raise click.UsageError("--emulate and --base-url exclude each other")
+
+
+pass_settings = click.make_pass_decorator(Settings, ensure=True)
+
+
+class GlobalOption(click.Option):
+    """An option that says where requests go and how results look."""
+
+
+class Command(click.Command):
+    """A command whose help shows the global options apart from its own."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write both sections."""
+        write_options(self, ctx, formatter)
+
+
+def write_options(
+    command: click.Command, ctx: click.Context, formatter: click.HelpFormatter
+) -> None:
+    """Write the options of *command* in two sections, its own and the global ones."""
+    own: list[tuple[str, str]] = []
+    everywhere: list[tuple[str, str]] = []
+    for parameter in command.get_params(ctx):
+        record = parameter.get_help_record(ctx)
+        if record is not None and isinstance(parameter, click.Option):
+            (everywhere if isinstance(parameter, GlobalOption) else own).append(record)
+    for title, records in (("Options", own), ("Global options", everywhere)):
+        if records:
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def global_options(function: _Decorated) -> _Decorated:
+    """Let a command take the global options after its name."""
+    for option in reversed(_GLOBAL):
+        option(function)
+    return function
+
+
+def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    settings = ctx.ensure_object(Settings)
+    name = parameter.name or ""
+    # A default must not undo what stood before the command.
+    if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        setattr(settings, name, value)
+
+
+def _global(*names: str, **attributes: Any) -> Callable[[_Decorated], _Decorated]:
+    return click.option(*names, cls=GlobalOption, expose_value=False, callback=_keep, **attributes)
+
+
+_GLOBAL = (
+    _global(
+        "--base-url",
+        metavar="URL",
+        help="Where the API is, instead of Cloudflare; plain http only on this machine.",
+    ),
+    _global("--json", is_flag=True, help="Print JSON Lines, one object a target."),
+    _global(
+        "--emulate",
+        metavar="FILE",
+        help="Use a Cloudflare in memory, seeded from a state file; nothing leaves the machine"
+        " and the file stays as it is.",
+    ),
+    _global(
+        "--token-file",
+        metavar="FILE",
+        help="Read the API token from a file instead of CLOUDFLARE_API_TOKEN.",
+    ),
+)
+
+
+def _check_ids(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    # The library checks each too, but by then others of the command may have been used.
+    texts: list[str] = [value] if isinstance(value, str) else list(value)
+    for text in texts:
+        if len(text) != _ID_LENGTH or not (text.isascii() and text.isalnum()):
+            problem = f"must be 32 ASCII letters and digits, not {text!r:.60}"
+            raise click.BadParameter(problem, ctx, parameter)
+    return value
+
+
+account_argument = click.argument("account", metavar="ACCOUNT", callback=_check_ids)
+accounts_argument = click.argument(
+    "accounts", metavar="ACCOUNT...", nargs=-1, required=True, callback=_check_ids
+)
+connector_argument = click.argument("connector", metavar="CONNECTOR", callback=_check_ids)
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
+
+
+def examples(*lines: str) -> str:
+    """Return an epilog that shows *lines* as they are."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,54 @@
+"""SIGINT and SIGTERM while requests are under way."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self, cast
+
+
+class Signals:
+    """
+    Turns signals into calls for as long as the context lasts.
+
+    Args:
+        on_first: What the first signal calls; any further one cancels the task.
+            ``None``: the first one cancels it.
+
+    Attributes:
+        received: The number of the first signal. ``None``: there was none.
+    """
+
+    def __init__(self, on_first: Callable[[], object] | None = None) -> None:
+        self._on_first = on_first
+        self.received: int | None = None
+
+    def __enter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Not everywhere; there, Ctrl-C is a KeyboardInterrupt.
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, self._receive, number, task)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
+
+    def _receive(self, number: int, task: "asyncio.Task[Any]") -> None:
+        first = self.received is None
+        if first:
+            self.received = number
+        if first and self._on_first is not None:
+            self._on_first()
+        else:
+            task.cancel()

@@ -1,0 +1,110 @@
+"""What a run came to: the rows that are not green, the counts, one line."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import cfsso
+from cfsso.cli import render
+from cfsso.fleet import Outcome
+
+# In the order of the table, and what each means.
+MEANINGS: Final = {
+    "changed": "written, and a later read shows it",
+    "unchanged": "was as wished; nothing was sent",
+    "blocked": "the state found forbids it; nothing was sent",
+    "failed": "surely not applied",
+    "conflict": "written, but a later read shows otherwise",
+    "unknown": "may have been applied: look before you repeat",
+    "not_attempted": "the run stopped before it came to it",
+}
+# What matters most comes last, next to the prompt.
+_ROWS: Final = ("not_attempted", "blocked", "failed", "conflict", "unknown")
+# From here on a domain has a column of its own.
+_ROOM_FOR_DOMAINS: Final = 140
+
+
+def show(outcomes: Sequence[Outcome], *, elapsed: float, merged: int) -> None:
+    """
+    Print the outcomes of a run.
+
+    Args:
+        outcomes: One for each target.
+        elapsed: Seconds the run took.
+        merged: How many rows of the file repeated an earlier one.
+    """
+    console = render.screen()
+    _show_rows(console, [outcome for outcome in outcomes if not outcome.status.is_green])
+    _show_counts(console, Counter(outcome.status.value for outcome in outcomes))
+    console.print(render.cell(_line(outcomes, elapsed, merged)), soft_wrap=True)
+
+
+def reason(outcome: Outcome) -> str:
+    """Say why an outcome is what it is, without the ids that stand beside it."""
+    said = [outcome.note, _said(outcome.error)]
+    return ": ".join(filter(None, said)) or MEANINGS[outcome.status.value]
+
+
+def _said(error: cfsso.CfssoError | None) -> str:
+    if error is None:
+        return ""
+    if error.request is None:
+        return str(error)
+    request = f"{error.request.method} {error.request.path}"
+    return str(error).replace(f" from {request}", "").replace(f"{request}: ", "")
+
+
+def _show_rows(console: Console, outcomes: Sequence[Outcome]) -> None:
+    if not outcomes:
+        return
+    wide = console.width >= _ROOM_FOR_DOMAINS
+    rows: list[tuple[str, list[Text]]] = []
+    order = sorted(outcomes, key=lambda o: (_ROWS.index(o.status.value), o.change.account_id))
+    for outcome in order:
+        seen = outcome.after or outcome.before
+        domain = (seen and seen.email_domain) or "-"
+        why = reason(outcome)
+        cells = [render.cell(outcome.change.sso_connector_id)]
+        if wide:
+            cells += [render.cell(domain), render.word(outcome.status.value), render.cell(why)]
+        else:
+            named = why if domain == "-" else f"{domain}: {why}"
+            cells += [render.word(outcome.status.value), render.cell(named)]
+        rows.append((outcome.change.account_id, cells))
+    headers = ["CONNECTOR", *(["DOMAIN"] * wide), "STATUS", "REASON"]
+    render.show_by_account(console, headers, rows, flexible="REASON")
+    console.print()
+
+
+def _show_counts(console: Console, counts: Counter[str]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("STATUS", no_wrap=True)
+    table.add_column("COUNT", justify="right", no_wrap=True)
+    table.add_column("MEANING")
+    for status, meaning in MEANINGS.items():
+        if counts[status]:
+            table.add_row(
+                render.word(status), render.cell(f"{counts[status]:,}"), render.cell(meaning)
+            )
+    render.draw(console, table)
+    console.print()
+
+
+def _line(outcomes: Sequence[Outcome], elapsed: float, merged: int) -> str:
+    accounts = len({outcome.change.account_id for outcome in outcomes})
+    green = sum(outcome.status.is_green for outcome in outcomes)
+    rate = f"{len(outcomes) / elapsed:,.0f}/s" if elapsed > 0 else "at once"
+    line = (
+        f"{counted(len(outcomes), 'connector')} in {counted(accounts, 'account')},"
+        f" {green:,} green, in {elapsed:.1f} s ({rate})"
+    )
+    return f"{line}; {counted(merged, 'repeated row')} merged" if merged else line
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
