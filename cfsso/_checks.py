@@ -12,10 +12,12 @@ _DOMAIN_BYTES = 253
 
 
 def refuse(message: str, write: WriteState | None) -> NoReturn:
+    """Raise `InvalidRequestError` with what was refused and how to put it right."""
     raise InvalidRequestError(message, write=write)
 
 
 def identifier(name: str, value: Any, write: WriteState | None) -> str:
+    """Return *value* if it is an id: 32 ASCII letters and digits, of either case."""
     if type(value) is not str:
         refuse(f"{name} must be a str of 32 letters and digits, not {type(value).__name__}", write)
     if len(value) != _ID_LENGTH:
@@ -30,6 +32,7 @@ def identifier(name: str, value: Any, write: WriteState | None) -> str:
 
 
 def booleans(**values: MaybeBool) -> dict[str, bool]:
+    """Return the values that are set, by name; only ``True`` and ``False`` are booleans."""
     found = {}
     for name, value in values.items():
         if value is UNSET:
@@ -44,7 +47,8 @@ def domain_problem(domain: Any) -> str | None:
     """Say what keeps *domain* from being a DNS name (RFC 1035, RFC 5890)."""
     if type(domain) is not str:
         return f"must be a str, not {type(domain).__name__}"
-    name = ascii_form(domain)
+    # Its length first: the codec takes its time with long texts.
+    name = ascii_form(domain) if len(domain) <= _DOMAIN_BYTES else None
     if name is None or len(name) > _DOMAIN_BYTES:
         return f"must be a domain name of at most 253 bytes, not {domain!r:.80}"
     labels = name.split(".")

@@ -62,6 +62,7 @@ def unreadable(
     problem: str,
     envelope: Mapping[str, Any] | None = None,
 ) -> APIResponseValidationError:
+    """Return the error for an answer that is no answer of this API; a write may have happened."""
     return APIResponseValidationError(
         f"{response.status} from {request}: {problem}",
         write=WriteState.UNKNOWN if request.is_write else None,
@@ -72,6 +73,7 @@ def unreadable(
 def status_error(
     request: Request, response: Response, envelope: Mapping[str, Any] | None, problem: str
 ) -> APIStatusError:
+    """Return the error for a status: by the status first, by the codes second, by text never."""
     status = response.status
     details = _details(request, response, envelope)
     kind = _BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
@@ -94,13 +96,11 @@ def _codes(errors: tuple[ResponseInfo, ...]) -> set[int | None]:
 
 
 def said_by(errors: tuple[ResponseInfo, ...]) -> str:
-    return "; ".join(
-        " ".join(
-            [
-                *([] if e.code is None else [str(e.code)]),
-                e.message,
-                *([f"({chain})"] if (chain := said_by(e.error_chain)) else []),
-            ]
-        ).strip()
-        for e in errors
-    )
+    """Return codes and texts in one line, each with what led to it in brackets."""
+    return "; ".join(map(_said, errors))
+
+
+def _said(error: ResponseInfo) -> str:
+    code = "" if error.code is None else str(error.code)
+    chain = f"({said_by(error.error_chain)})" if error.error_chain else ""
+    return " ".join(filter(None, (code, error.message, chain)))

@@ -35,6 +35,7 @@ def app(cloud: CloudflareEmulator) -> web.Application:
     # Not a route: some targets, such as "*" and those with line ends, match none.
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer everything here, whatever the path."""
         del handler
         try:
             response = await _handle(cloud, request)

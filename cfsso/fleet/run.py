@@ -49,11 +49,13 @@ async def apply(
     waiting = iter([_Account(connectors, places, stop, targets) for targets in accounts])
 
     async def work() -> None:
+        """Bring one account after another to its outcomes."""
         for account in waiting:
             for outcome in await account.run():
                 outcomes.put_nowait(outcome)
 
     async def work_all() -> None:
+        """Run the workers, and say when there is nothing more to come."""
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(min(concurrency, len(accounts))):
