@@ -220,7 +220,7 @@ from cfsso.transports.base import Request
 cfsso.emulator.CloudflareEmulator().handle(Request("GET", "/x"))
 print(sorted({"asyncio", "aiohttp", "logging", "ssl"} & set(sys.modules)))
 """
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-P", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  (ours)
 
     assert "[]\n" == done.stdout
