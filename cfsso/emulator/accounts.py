@@ -5,6 +5,7 @@ from typing import Final
 
 from cfsso.emulator import answers
 from cfsso.emulator.clock import SLACK, Clock
+from cfsso.emulator.dns import TXTRecords
 from cfsso.emulator.records import Connector
 from cfsso.errors import InvalidRequestError
 
@@ -25,18 +26,18 @@ class Accounts:
         ids: Every id that there ever was; none is given twice.
     """
 
-    __slots__ = ("_clock", "_deadlines", "_holders", "_poll", "by_id", "dns", "ids")
+    __slots__ = ("_clock", "_holders", "_poll", "_polled", "by_id", "dns", "ids")
 
     def __init__(self, clock: Clock, poll: float) -> None:
         self.by_id: dict[str, dict[str, Connector]] = {}
-        self.dns: dict[str, list[str]] = {}
+        self.dns = TXTRecords()
         self.ids: set[str] = set()
         self._clock = clock
         self._poll = poll
         # The enabled connector of each domain.
         self._holders: dict[str, Connector] = {}
-        # When polling ends, in order of time since all have the same timeout.
-        self._deadlines: deque[tuple[float, Connector]] = deque()
+        # When polling began, in order of time; it ends in the same order.
+        self._polled: deque[tuple[float, Connector]] = deque()
 
     def open(self, account_id: str) -> None:
         """Add an account without connectors."""
@@ -55,7 +56,7 @@ class Accounts:
                 msg = "enabled must be false until verification.status is verified"
                 raise InvalidRequestError(msg)
             if connector.key in self._holders:
-                msg = f"{connector.email_domain} is enabled by another connector already"
+                msg = "its email_domain is enabled by another connector already"
                 raise InvalidRequestError(msg)
             self._holders[connector.key] = connector
         self.by_id[account_id][connector.id] = connector
@@ -123,21 +124,26 @@ class Accounts:
         connector.updated_on = self._clock.stamp(connector.updated_on)
         self._start(connector)
 
-    def settle(self) -> float:
-        """End the polling whose time has run out; return the present time."""
+    def end_overdue_polling(self) -> float:
+        """
+        Conclude all polling whose time has run out; return the present time.
+
+        To be called before DNS changes: the last poll finds what DNS held until now.
+        """
         now = self._clock.now()
-        deadlines = self._deadlines
-        while deadlines and deadlines[0][0] <= now + SLACK:
-            deadline, connector = deadlines.popleft()
+        polled = self._polled
+        while polled and polled[0][0] + TIMEOUT <= now + SLACK:
+            began, connector = polled.popleft()
             # It may have been started again, or found, since.
-            if connector.status == "pending" and connector.began + TIMEOUT <= deadline:
-                self._conclude(connector, "verified" if self._found(connector) else "failed")
+            if connector.status == "pending" and connector.began == began:
+                status = "verified" if self._found(connector) else "failed"
+                self._conclude(connector, status, began + TIMEOUT)
         return now
 
     def _start(self, connector: Connector) -> None:
         connector.began = self._clock.now()
         connector.next_poll = connector.began + self._poll
-        self._deadlines.append((connector.began + TIMEOUT, connector))
+        self._polled.append((connector.began, connector))
 
     def _look_up(self, connector: Connector) -> None:
         if connector.status != "pending":
@@ -146,16 +152,14 @@ class Accounts:
         if now + SLACK < connector.next_poll:
             return
         if self._found(connector):
-            self._conclude(connector, "verified")
+            self._conclude(connector, "verified", now)
         elif self._poll:
             polls = (now - connector.began) // self._poll
             connector.next_poll = connector.began + (polls + 1) * self._poll
 
     def _found(self, connector: Connector) -> bool:
-        dns = self.dns
-        texts = dns.get(connector.key) or dns.get(connector.email_domain) or ()
-        return connector.code in texts
+        return connector.code in self.dns.get(connector.key, ())
 
-    def _conclude(self, connector: Connector, status: str) -> None:
+    def _conclude(self, connector: Connector, status: str, at: float) -> None:
         connector.status = status
-        connector.updated_on = self._clock.stamp(connector.updated_on)
+        connector.updated_on = self._clock.stamp(connector.updated_on, at)

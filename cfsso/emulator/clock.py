@@ -5,11 +5,16 @@ import sys
 import time
 from typing import Any, Final
 
+from cfsso.errors import InvalidRequestError
+
 TICKS: Final = 10_000
 """Ticks in a second: the API shows four fractional digits."""
 
 SLACK: Final = 1e-6
 """Seconds that sums of floats may be off; what is due within it is due now."""
+
+LONGEST: Final = 100 * 365.25 * 24 * 60 * 60
+"""Seconds that may pass by hand: a hundred years, long before floats lose count."""
 
 # The last tick that has a date.
 _END: Final = 253_402_300_799 * TICKS + TICKS - 1
@@ -46,13 +51,27 @@ class Clock:
         return self._elapsed
 
     def advance(self, seconds: float) -> None:
-        """Move on by *seconds*."""
-        self._elapsed = self.now() + seconds
+        """
+        Move on by *seconds*.
+
+        Raises:
+            InvalidRequestError: The clock would show more than `LONGEST`.
+        """
+        if self.now() + seconds > LONGEST:
+            raise InvalidRequestError("seconds must not take the clock beyond 100 years")
+        self._elapsed += seconds
         self._offset += seconds
 
-    def stamp(self, after: str | None = None) -> str:
-        """Return the wall clock as the API writes it, made later than the stamp *after*."""
-        ticks = int((self._epoch + self.now()) * TICKS)
+    def stamp(self, after: str | None = None, at: float | None = None) -> str:
+        """
+        Return the wall clock as the API writes it, made later than the stamp *after*.
+
+        Args:
+            after: The stamp before. ``None``: there is none.
+            at: Seconds since the beginning. ``None``: the present.
+        """
+        seconds = self._epoch + (self.now() if at is None else at)
+        ticks = int(min(seconds * TICKS, _END))
         if after is not None:
             earlier = dt.datetime.fromisoformat(after) - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
             ticks = max(ticks, earlier // dt.timedelta(microseconds=100) + 1)

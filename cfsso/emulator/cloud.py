@@ -1,17 +1,15 @@
 """Cloudflare in memory: one object that answers requests by the documented rules."""
 
-import math
 import os
-import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
-from cfsso.emulator import answers, credentials, state
+from cfsso.emulator import answers, checks, credentials, state
 from cfsso.emulator.accounts import Accounts
 from cfsso.emulator.clock import Clock
 from cfsso.emulator.limits import Limiter
 from cfsso.emulator.operations import Operations
-from cfsso.emulator.records import CODE_PREFIX, IDENTIFIER, Connector
+from cfsso.emulator.records import CODE_PREFIX, Connector
 from cfsso.emulator.service import LoggedRequest, Service
 from cfsso.errors import InvalidRequestError
 from cfsso.models import SSOConnector
@@ -37,7 +35,7 @@ class CloudflareEmulator:
         latency: See above.
 
     Raises:
-        InvalidRequestError: A time is negative or not finite.
+        InvalidRequestError: A value is of a wrong type; a time is negative or not finite.
     """
 
     def __init__(
@@ -48,17 +46,24 @@ class CloudflareEmulator:
         poll: float = 1.0,
         seed: int | None = None,
     ) -> None:
-        self.latency = _seconds("latency", latency)
-        self._random = random.Random(seed)  # noqa: S311  (ids of an emulator)
+        # Not above, since it is slow to load.
+        from random import Random
+
+        if not _is(rate_limit, RateLimit, type(None)):
+            raise checks.wrong("rate_limit", "a RateLimit or None")
+        if not _is(seed, int, type(None)):
+            raise checks.wrong("seed", "a whole number or None")
+        self.latency = checks.seconds(latency, "latency")
+        self._draw = Random(seed).getrandbits  # noqa: S311  (ids of an emulator)
         self._clock = Clock()
-        self._accounts = Accounts(self._clock, _seconds("poll", poll))
+        self._accounts = Accounts(self._clock, checks.seconds(poll, "poll"))
         self._tokens = credentials.Tokens()
         self._service = Service(
             self._accounts,
             Operations(self._accounts, self._make),
             limiter=Limiter(rate_limit),
             tokens=self._tokens,
-            rays=self._random,
+            draw=self._draw,
         )
 
     def __repr__(self) -> str:
@@ -92,7 +97,7 @@ class CloudflareEmulator:
         try:
             return cls.from_state(data, **options)
         except InvalidRequestError as error:
-            msg = f"{os.fspath(path)}: {error}"
+            msg = f"{state.shown(path)}: {error}"
         raise InvalidRequestError(msg)
 
     def to_state(self) -> dict[str, Any]:
@@ -114,10 +119,14 @@ class CloudflareEmulator:
         return self._service.requests
 
     @property
-    def dns(self) -> dict[str, list[str]]:
-        """TXT texts by domain, yours to change."""
-        # Polling that has timed out by now saw what was here until now.
-        self._accounts.settle()
+    def dns(self) -> MutableMapping[str, list[str]]:
+        """
+        TXT texts by domain, yours to change.
+
+        All spellings of a domain are one key, shown by its A-labels in lower case.
+        Where a list of texts belongs, a string is taken for one text.
+        """
+        self._accounts.end_overdue_polling()
         return self._accounts.dns
 
     @property
@@ -135,10 +144,15 @@ class CloudflareEmulator:
         """
         Issue a token; until the first one, any well-formed token serves all accounts.
 
+        Args:
+            token: What clients will present.
+            account_ids: What it serves, in place of what it served before.
+
         Raises:
-            InvalidRequestError: *token* is not printable ASCII without spaces.
+            InvalidRequestError:
+                *token* is not printable ASCII without spaces, or an id is none.
         """
-        self._tokens.add(token, account_ids)
+        self._tokens.add(token, checks.identifiers(account_ids, "account_ids"))
 
     def add_account(self, account_id: str | None = None) -> str:
         """
@@ -147,10 +161,9 @@ class CloudflareEmulator:
         Raises:
             InvalidRequestError: The id is not 32 letters and digits, or in use.
         """
-        account_id = self._new_id() if account_id is None else account_id
-        if not IDENTIFIER.fullmatch(account_id):
-            msg = f"account_id must be 32 letters and digits, not {account_id!r:.60}"
-            raise InvalidRequestError(msg)
+        if account_id is None:
+            account_id = self._new_id()
+        checks.identifier(account_id, "account_id")
         if account_id in self._accounts.by_id:
             msg = f"account {account_id} exists already"
             raise InvalidRequestError(msg)
@@ -167,24 +180,26 @@ class CloudflareEmulator:
         use_fedramp_language: bool = False,
     ) -> SSOConnector:
         """
-        Add a connector in any state that can be reached, and return it.
+        Add a connector, without the checks that a create makes, and return it.
+
+        Args:
+            account_id: Where to add it.
+            email_domain: Not empty; it may be one that a create would refuse.
+            enabled: Whether SSO is enforced, which takes a verified connector.
+            status: The state of its verification; ``pending`` begins polling.
+            use_fedramp_language: As the API shows it.
 
         Raises:
             InvalidRequestError:
-                The account or the status does not exist, the domain is empty, the
-                connector is enabled but not verified, or another one enabled it.
+                The account or the status does not exist, a value is of a wrong
+                type, the domain is empty, the connector is enabled but not
+                verified, or another one is enabled for the domain.
         """
         self._account(account_id)
-        if not email_domain:
-            msg = "email_domain must not be empty"
-            raise InvalidRequestError(msg)
-        if status not in state.STATUSES:
-            msg = f"status must be one of {', '.join(state.STATUSES)}, not {status!r:.60}"
-            raise InvalidRequestError(msg)
-        connector = self._make(email_domain)
-        connector.status = str(status)
-        connector.enabled = enabled
-        connector.use_fedramp_language = use_fedramp_language
+        connector = self._make(checks.text(email_domain, "email_domain"))
+        connector.status = checks.status(status, "status")
+        connector.enabled = checks.flag(enabled, "enabled")
+        connector.use_fedramp_language = checks.flag(use_fedramp_language, "use_fedramp_language")
         self._accounts.adopt(account_id, connector)
         return connector.model()
 
@@ -196,8 +211,10 @@ class CloudflareEmulator:
             InvalidRequestError: There is none.
         """
         self._account(account_id)
-        self._accounts.settle()
+        self._accounts.end_overdue_polling()
         try:
+            if not _is(sso_connector_id, str):
+                raise answers.no_connector()
             return self._accounts.find(account_id, sso_connector_id).model()
         except answers.RefusedError:
             msg = f"account {account_id} has no connector {sso_connector_id!r:.60}"
@@ -211,7 +228,7 @@ class CloudflareEmulator:
             InvalidRequestError: There is no such account.
         """
         self._account(account_id)
-        self._accounts.settle()
+        self._accounts.end_overdue_polling()
         return tuple(connector.model() for connector in self._accounts.all(account_id))
 
     def advance(self, seconds: float) -> None:
@@ -219,10 +236,11 @@ class CloudflareEmulator:
         Let *seconds* pass.
 
         Raises:
-            InvalidRequestError: They are negative or not finite.
+            InvalidRequestError:
+                They are negative or not finite, or more than 100 years in all.
         """
-        self._clock.advance(_seconds("seconds", seconds))
-        self._accounts.settle()
+        self._clock.advance(checks.seconds(seconds, "seconds"))
+        self._accounts.end_overdue_polling()
 
     def handle(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
         """
@@ -237,12 +255,8 @@ class CloudflareEmulator:
         """
         return self._service.handle(request, headers)
 
-    def refuse(self, refusal: answers.RefusedError) -> Response:
-        """Return the answer to what can't even be put as a `Request`; it is not logged."""
-        return self._service.refuse(refusal)
-
     def _account(self, account_id: str) -> None:
-        if account_id not in self._accounts.by_id:
+        if not _is(account_id, str) or account_id not in self._accounts.by_id:
             msg = f"there is no account {account_id!r:.60}"
             raise InvalidRequestError(msg)
 
@@ -261,13 +275,11 @@ class CloudflareEmulator:
 
     def _new_id(self) -> str:
         # A seed repeats what it gave before the state was saved.
-        while (drawn := f"{self._random.getrandbits(128):032x}") in self._accounts.ids:
+        while (drawn := f"{self._draw(128):032x}") in self._accounts.ids:
             pass
         return drawn
 
 
-def _seconds(name: str, value: float) -> float:
-    if not 0 <= value < math.inf:
-        msg = f"{name} must be a finite number of seconds, not {value!r:.60}"
-        raise InvalidRequestError(msg)
-    return value
+def _is(value: Any, *types: type) -> bool:
+    # Whether callers hand in what they should; to a type checker they always do.
+    return isinstance(value, types)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from cfsso.emulator import answers
 from cfsso.errors import InvalidRequestError
@@ -50,14 +50,14 @@ class Tokens:
     def __repr__(self) -> str:
         return f"Tokens({len(self._accounts)})"
 
-    def add(self, token: str, account_ids: Iterable[str]) -> None:
+    def add(self, token: Any, account_ids: Iterable[str]) -> None:
         """
         Issue *token* for the accounts, in place of what it had before.
 
         Raises:
             InvalidRequestError: It could not stand in a header.
         """
-        if not _TOKEN.fullmatch(token):
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             msg = "a token must be printable ASCII without spaces"
             raise InvalidRequestError(msg)
         self._accounts[token] = tuple(account_ids)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from multidict import CIMultiDict
 
 from cfsso.emulator import answers
 from cfsso.emulator.cloud import CloudflareEmulator
+from cfsso.emulator.service import respond
 from cfsso.errors import InvalidRequestError
 from cfsso.transports.base import MAX_BODY, Request, Response
 
@@ -41,11 +43,16 @@ def app(cloud: CloudflareEmulator) -> web.Application:
             response = await _handle(cloud, request)
         except Exception:
             logger.exception("The emulator failed")
-            response = cloud.refuse(answers.broken())
+            response = _refuse(answers.broken())
         await asyncio.sleep(cloud.latency)
         headers = CIMultiDict(response.headers)
         headers.extend(_OTHERS)
-        return web.Response(status=response.status, headers=headers, body=response.body)
+        answered = web.Response(status=response.status, headers=headers, body=response.body)
+        if request.content.exception() is not None:
+            # Nothing more can be read here; aiohttp would try, fail, and log that.
+            request.content.feed_eof()
+            answered.force_close()
+        return answered
 
     return web.Application(client_max_size=MAX_BODY, middlewares=[answer])
 
@@ -83,15 +90,21 @@ async def _handle(cloud: CloudflareEmulator, incoming: web.Request) -> Response:
     try:
         body = await incoming.read()
     except web.HTTPRequestEntityTooLarge:
-        return cloud.refuse(answers.too_large())
-    except web.RequestPayloadError:
-        return cloud.refuse(answers.bad_body("The request body can't be read"))
+        return _refuse(answers.too_large())
+    except (web.RequestPayloadError, ConnectionError):
+        # After the latter nobody is there to see the answer.
+        return _refuse(answers.bad_body("The request body can't be read"))
     try:
         if path == raw:
             raise answers.unroutable(raw)
         request = Request(incoming.method, path, body or None)
     except InvalidRequestError:
-        return cloud.refuse(answers.unroutable(path))
+        return _refuse(answers.unroutable(path))
     except answers.RefusedError as refusal:
-        return cloud.refuse(refusal)
+        return _refuse(refusal)
     return cloud.handle(request, incoming.headers)
+
+
+def _refuse(refusal: answers.RefusedError) -> Response:
+    # The answer to what can't even be put as a Request; the emulator sees nothing.
+    return respond(refusal.status, refusal.body, refusal.headers, random.getrandbits)

@@ -11,11 +11,16 @@ CODE_PREFIX: Final = "cloudflare_dashboard_sso="
 IDENTIFIER: Final = re.compile(r"[0-9A-Za-z]{32}")
 """What routes as an identifier: the published schema fixes the length only."""
 
+# Of a domain name, in characters.
+_LONGEST: Final = 253
+
 
 def domain_key(domain: str) -> str:
     """Return what two spellings of one e-mail domain have in common."""
     try:
-        plain = domain if domain.isascii() else domain.encode("idna").decode()
+        # Its length first: the codec takes its time with long texts.
+        short = len(domain) <= _LONGEST
+        plain = domain.encode("idna").decode() if short and not domain.isascii() else domain
     except UnicodeError:
         plain = domain
     return plain.lower().removesuffix(".")

@@ -1,7 +1,6 @@
 """The way of a request: credential, limit, route, operation, log."""
 
-import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -40,11 +39,18 @@ class Service:
     """
     What clients meet.
 
+    Args:
+        accounts: What there is.
+        operations: What can be done with it.
+        limiter: How often.
+        tokens: By whom.
+        draw: Gives random bits, as many as asked.
+
     Attributes:
         requests: All that was answered, in order.
     """
 
-    __slots__ = ("_accounts", "_limiter", "_operations", "_random", "_tokens", "requests")
+    __slots__ = ("_accounts", "_draw", "_limiter", "_operations", "_tokens", "requests")
 
     def __init__(
         self,
@@ -53,18 +59,18 @@ class Service:
         *,
         limiter: Limiter,
         tokens: credentials.Tokens,
-        rays: random.Random,
+        draw: Callable[[int], int],
     ) -> None:
         self._accounts = accounts
         self._operations = operations
         self._limiter = limiter
         self._tokens = tokens
-        self._random = rays
+        self._draw = draw
         self.requests: list[LoggedRequest] = []
 
     def handle(self, request: Request, headers: Mapping[str, str] | None) -> Response:
         """Answer *request*; without *headers* it is trusted."""
-        now = self._accounts.settle()
+        now = self._accounts.end_overdue_polling()
         credential: str | None = None
         own: dict[str, str] = {}
         try:
@@ -89,11 +95,7 @@ class Service:
                 credential=credential,
             )
         )
-        return self._respond(status, body, own)
-
-    def refuse(self, refusal: answers.RefusedError) -> Response:
-        """Return the answer that *refusal* stands for; nothing is logged."""
-        return self._respond(refusal.status, refusal.body, refusal.headers)
+        return respond(status, body, own, self._draw)
 
     def _perform(self, request: Request, token: str | None) -> bytes:
         served = None if token is None else self._tokens.accounts(token)
@@ -106,6 +108,10 @@ class Service:
             raise answers.too_large()
         return bound.run(request.body)
 
-    def _respond(self, status: int, body: bytes, own: Mapping[str, str]) -> Response:
-        ray = f"{self._random.getrandbits(64):016x}-AMS"
-        return Response(status, {"content-type": "application/json", "cf-ray": ray, **own}, body)
+
+def respond(
+    status: int, body: bytes, own: Mapping[str, str], draw: Callable[[int], int]
+) -> Response:
+    """Return an answer with the headers that all have, and with its *own*."""
+    ray = f"{draw(64):016x}-AMS"
+    return Response(status, {"content-type": "application/json", "cf-ray": ray, **own}, body)

@@ -3,34 +3,41 @@
 import datetime as dt
 import json
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeGuard, cast
 
+from cfsso._text import printable
+from cfsso.emulator import checks
 from cfsso.emulator.accounts import Accounts
 from cfsso.emulator.credentials import Tokens
 from cfsso.emulator.operations import Maker
-from cfsso.emulator.records import IDENTIFIER
+from cfsso.emulator.records import IDENTIFIER, domain_key
 from cfsso.errors import InvalidRequestError
-from cfsso.models import VerificationStatus
 
-STATUSES: Final = tuple(status for status in VerificationStatus if status != "unknown")
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return the name of a file as one line."""
+    return printable(os.fspath(path), 4096)
 
 
 def read(path: str | os.PathLike[str]) -> Any:
     """
-    Return the JSON of a file.
+    Return the JSON of a file, for a `Reader`.
 
     Raises:
         InvalidRequestError: It can't be read, or is not JSON.
     """
+    name = shown(path)
+    if "\0" in os.fspath(path):
+        raise InvalidRequestError(f"{name}: a file's name has no NUL")
     try:
         with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123  (pathlib is slow to load)
-            return json.load(file)
+            return json.load(file, object_pairs_hook=_object)
     except OSError as error:
-        msg = f"{os.fspath(path)}: {error.strerror}"
+        msg = f"{name}: {error.strerror}"
     except (ValueError, RecursionError) as error:
-        msg = f"{os.fspath(path)}: not JSON: {error}"
+        msg = f"{name}: not JSON: {error}"
     raise InvalidRequestError(msg)
 
 
@@ -61,7 +68,7 @@ def write(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
 
 def show(accounts: Accounts, tokens: Tokens) -> dict[str, Any]:
     """Return the whole state; ``tokens`` is left out while none was issued."""
-    accounts.settle()
+    accounts.end_overdue_polling()
     state: dict[str, Any] = {
         "accounts": {
             account_id: {
@@ -94,39 +101,45 @@ class Reader:
         Read *state*.
 
         Raises:
-            InvalidRequestError: It is not one; the message names the JSON path.
+            InvalidRequestError: It is not one; the message names the JSON path. What
+                is not known is counted, since a misplaced token may not be shown.
         """
         top = _members(state, "$", "accounts", "dns", "tokens")
-        for account_id, account in _mapping(top.get("accounts", {}), "$.accounts").items():
-            path = f"$.accounts.{account_id:.40}"
-            _identifier(account_id, path)
-            self._accounts.open(account_id)
-            shown = _members(account, path, "connectors").get("connectors", [])
-            for index, connector in enumerate(_list(shown, f"{path}.connectors")):
-                self._connector(account_id, connector, f"{path}.connectors[{index}]")
-        for domain, texts in _mapping(top.get("dns", {}), "$.dns").items():
-            self._accounts.dns[domain] = _texts(texts, f"$.dns.{domain:.40}")
-        # Paths count the tokens, since a token may not stand in a message.
+        self._read_accounts(_mapping(top.get("accounts", {}), "$.accounts", IDENTIFIER.fullmatch))
+        for index, (domain, texts) in enumerate(_mapping(top.get("dns", {}), "$.dns").items()):
+            path = f"$.dns[{index}]"
+            if domain_key(checks.text(domain, path)) in self._accounts.dns:
+                raise _again(path)
+            self._accounts.dns[domain] = list(checks.texts(texts, path))
         for index, (token, ids) in enumerate(_mapping(top.get("tokens", {}), "$.tokens").items()):
             path = f"$.tokens[{index}]"
-            served = [_identifier(item, path) for item in _texts(ids, path)]
+            served = checks.identifiers(checks.array(ids, path), path)
             with _naming(path):
                 self._tokens.add(token, served)
+
+    def _read_accounts(self, accounts: Mapping[str, Any]) -> None:
+        for number, (account_id, account) in enumerate(accounts.items()):
+            checks.identifier(account_id, f"$.accounts[{number}]")
+            path = f"$.accounts.{account_id}"
+            self._accounts.open(account_id)
+            connectors = _members(account, path, "connectors").get("connectors", [])
+            for index, connector in enumerate(checks.array(connectors, f"{path}.connectors")):
+                self._connector(account_id, connector, f"{path}.connectors[{index}]")
 
     def _connector(self, account_id: str, value: Any, path: str) -> None:
         fields = _members(value, path, *_CONNECTOR)
         inner = f"{path}.verification"
         verification = _members(fields.get("verification", {}), inner, "code", "status")
-        connector = self._make(_text(fields, "email_domain", path, None))
-        connector.id = _identifier(fields.get("id"), f"{path}.id")
+        connector = self._make(checks.text(fields.get("email_domain"), f"{path}.email_domain"))
+        connector.id = checks.identifier(fields.get("id"), f"{path}.id")
         if connector.id in self._accounts.ids:
-            raise _wrong(f"{path}.id", "unique")
-        connector.enabled = _flag(fields, "enabled", path)
-        connector.use_fedramp_language = _flag(fields, "use_fedramp_language", path)
-        connector.code = _text(verification, "code", inner, connector.code)
-        connector.status = _text(verification, "status", inner, connector.status)
-        if connector.status not in STATUSES:
-            raise _wrong(f"{inner}.status", f"one of {', '.join(STATUSES)}")
+            raise checks.wrong(f"{path}.id", "unique")
+        connector.enabled = checks.flag(fields.get("enabled", False), f"{path}.enabled")
+        name = "use_fedramp_language"
+        connector.use_fedramp_language = checks.flag(fields.get(name, False), f"{path}.{name}")
+        connector.code = checks.text(verification.get("code", connector.code), f"{inner}.code")
+        status = verification.get("status", connector.status)
+        connector.status = checks.status(status, f"{inner}.status")
         connector.created_on = _time(fields, "created_on", path, connector.created_on)
         connector.updated_on = _time(fields, "updated_on", path, connector.created_on)
         with _naming(path):
@@ -144,6 +157,25 @@ _CONNECTOR: Final = (
 )
 
 
+class _Repetitive:
+    # An object that has a name twice; where it stands, only the `Reader` knows.
+
+    __slots__ = ("name", "place")
+
+    def __init__(self, name: str, place: int) -> None:
+        self.name = name
+        self.place = place
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Repetitive:
+    members: dict[str, Any] = {}
+    for place, (name, value) in enumerate(pairs):
+        if name in members:
+            return _Repetitive(name, place)
+        members[name] = value
+    return members
+
+
 @contextmanager
 def _naming(path: str) -> Generator[None, None, None]:
     try:
@@ -153,14 +185,18 @@ def _naming(path: str) -> Generator[None, None, None]:
         raise InvalidRequestError(msg) from None
 
 
-def _wrong(path: str, form: str) -> InvalidRequestError:
-    # Without the value: it may be a token in the wrong place.
-    return InvalidRequestError(f"{path} must be {form}")
+def _again(path: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{path} is there already: names must be unique")
 
 
-def _mapping(value: Any, path: str) -> dict[str, Any]:
+def _mapping(
+    value: Any, path: str, may_be_shown: Callable[[str], object] = lambda _name: False
+) -> dict[str, Any]:
+    if isinstance(value, _Repetitive):
+        shown = may_be_shown(value.name)
+        raise _again(f"{path}.{value.name}" if shown else f"{path}[{value.place}]")
     if not _is_object(value):
-        raise _wrong(path, "an object")
+        raise checks.wrong(path, "an object")
     return value
 
 
@@ -170,58 +206,21 @@ def _is_object(value: Any) -> TypeGuard[dict[str, Any]]:
     )
 
 
-def _is_array(value: Any) -> TypeGuard[list[Any]]:
-    return isinstance(value, list)
-
-
 def _members(value: Any, path: str, *known: str) -> dict[str, Any]:
-    members = _mapping(value, path)
-    for name in members:
-        if name not in known:
-            msg = f"{path}.{name:.40} is unknown; {path} has {', '.join(known)}"
-            raise InvalidRequestError(msg)
+    members = _mapping(value, path, known.__contains__)
+    if unknown := len(members.keys() - set(known)):
+        msg = f"{path} must have no other members than {', '.join(known)}, but has {unknown}"
+        raise InvalidRequestError(msg)
     return members
 
 
-def _list(value: Any, path: str) -> list[Any]:
-    if not _is_array(value):
-        raise _wrong(path, "an array")
-    return value
-
-
-def _texts(value: Any, path: str) -> list[str]:
-    texts = _list(value, path)
-    if not all(isinstance(text, str) for text in texts):
-        raise _wrong(path, "an array of strings")
-    return list(texts)
-
-
-def _identifier(value: Any, path: str) -> str:
-    if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
-        raise _wrong(path, "an id of 32 letters and digits")
-    return value
-
-
-def _text(fields: Mapping[str, Any], name: str, path: str, default: str | None) -> str:
-    value = fields.get(name, default)
-    if not isinstance(value, str) or not value:
-        raise _wrong(f"{path}.{name}", "a string that is not empty")
-    return value
-
-
-def _flag(fields: Mapping[str, Any], name: str, path: str) -> bool:
-    value = fields.get(name, False)
-    if not isinstance(value, bool):
-        raise _wrong(f"{path}.{name}", "true or false")
-    return value
-
-
 def _time(fields: Mapping[str, Any], name: str, path: str, default: str) -> str:
-    text = _text(fields, name, path, default)
+    text = checks.text(fields.get(name, default), f"{path}.{name}")
     try:
         aware = dt.datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         aware = False
     if not aware:
-        raise _wrong(f"{path}.{name}", "a time with a zone, such as 2026-03-02T08:15:42.0000Z")
+        form = "a time with a zone, such as 2026-03-02T08:15:42.0000Z"
+        raise checks.wrong(f"{path}.{name}", form)
     return text

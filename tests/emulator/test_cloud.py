@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -87,16 +87,35 @@ def test_the_clock_starts_at_the_present() -> None:
     assert dt.timedelta(seconds=60) > abs(dt.datetime.now(dt.UTC) - stamp)
 
 
-def test_the_clock_ends_with_the_calendar(cloud: CloudflareEmulator, account: str) -> None:
-    """An absurd time is cut, not raised."""
-    cloud.advance(1e15)
+@pytest.mark.parametrize("at", [1e15, 1e308])
+def test_the_clock_ends_with_the_calendar(
+    cloud: CloudflareEmulator, account: str, at: float
+) -> None:
+    """A loop's absurd time is cut, not raised."""
+    loop = Loop()
+    on(loop, 0.0, cloud)
+    on(loop, at, cloud)
+    loop.close()
     stamp = cloud.add_connector(account, email_domain="a.example").created_on
 
     assert dt.datetime(9999, 12, 31, 23, 59, 59, 999900, tzinfo=dt.UTC) == stamp
 
 
-@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
-def test_times_are_finite(cloud: CloudflareEmulator, value: float) -> None:
+def test_a_hundred_years_pass_by_hand(cloud: CloudflareEmulator, account: str) -> None:
+    """What would go beyond is refused in any number of steps, and changes nothing."""
+    problem = r"^seconds must not take the clock beyond 100 years$"
+    with pytest.raises(InvalidRequestError, match=problem):
+        cloud.advance(1e308)
+    cloud.advance(3e9)
+    with pytest.raises(InvalidRequestError, match=problem):
+        cloud.advance(3e9)
+
+    assert 200 == cloud.handle(Request("GET", f"/accounts/{account}/sso_connectors")).status
+    assert 3e9 == cloud.requests[-1].time
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf"), True, "1", None])
+def test_times_are_finite(cloud: CloudflareEmulator, value: Any) -> None:
     """Neither time nor latency nor polling takes what is no duration."""
     with pytest.raises(InvalidRequestError, match=r"^seconds must be"):
         cloud.advance(value)
@@ -126,12 +145,44 @@ def test_accounts_have_the_ids_that_they_are_given(cloud: CloudflareEmulator) ->
 
 
 @pytest.mark.parametrize(
+    ("hand_in", "problem"),
+    [
+        (lambda _cloud: CloudflareEmulator(rate_limit=cast("Any", 5)), "rate_limit must be a Rate"),
+        (lambda _cloud: CloudflareEmulator(seed=cast("Any", "x")), "seed must be a whole number"),
+        (lambda cloud: cloud.add_account(5), "account_id must be an id of 32 letters and digits"),
+        (lambda cloud: cloud.add_token(5, []), "a token must be printable ASCII without spaces"),
+        (lambda cloud: cloud.add_token("t", "a" * 32), "account_ids must be an array of ids"),
+        (lambda cloud: cloud.add_token("t", 5), "^account_ids must be an array of ids"),
+        (lambda cloud: cloud.add_token("t", [5]), "account_ids must be an id of 32 letters"),
+        (lambda cloud: cloud.connectors([]), "there is no account"),
+        (lambda cloud: cloud.add_connector(5, email_domain="a.example"), "there is no account 5"),
+        (lambda cloud: cloud.connector(cloud.accounts[0], []), "has no connector"),
+    ],
+)
+def test_what_is_of_a_wrong_type_is_refused(
+    cloud: CloudflareEmulator, account: str, hand_in: Callable[[Any], object], problem: str
+) -> None:
+    """The error is one line that names the argument, and nothing has changed."""
+    with pytest.raises(InvalidRequestError, match=problem) as caught:
+        hand_in(cloud)
+
+    assert 1 == len(str(caught.value).splitlines())
+    assert (account,) == cloud.accounts
+    assert {} == cloud.tokens
+
+
+@pytest.mark.parametrize(
     ("options", "problem"),
     [
         ({"status": "done"}, "status must be one of"),
         ({"status": "unknown"}, "status must be one of"),
         ({"enabled": True}, "enabled must be false until"),
-        ({"email_domain": ""}, "email_domain must not be empty"),
+        ({"status": 5}, "status must be one of"),
+        ({"enabled": "no"}, "enabled must be true or false"),
+        ({"enabled": 1}, "enabled must be true or false"),
+        ({"use_fedramp_language": 0}, "use_fedramp_language must be true or false"),
+        ({"email_domain": ""}, "email_domain must be a string that is not empty"),
+        ({"email_domain": 5}, "email_domain must be a string that is not empty"),
         (
             {"email_domain": "HELD.example", "status": "verified", "enabled": True},
             "enabled by another connector already",
@@ -144,8 +195,9 @@ def test_only_possible_connectors_are_added(
     """What no sequence of requests could lead to is refused."""
     cloud.add_connector(account, email_domain="held.example", status="verified", enabled=True)
 
-    with pytest.raises(InvalidRequestError, match=problem):
+    with pytest.raises(InvalidRequestError, match=problem) as caught:
         cloud.add_connector(account, **{"email_domain": "a.example", **options})
+    assert 1 == len(str(caught.value).splitlines())
     assert 1 == len(cloud.connectors(account))
 
 
@@ -212,15 +264,16 @@ def test_without_asyncio_time_stands_still(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_importing_loads_nothing_heavy() -> None:
-    """Neither emulator nor transport loads asyncio, aiohttp, logging or ssl, used or not."""
+    """Importing and using the emulator loads no asyncio, aiohttp, logging, ssl; random late."""
     code = """
 import sys
 import cfsso.emulator, cfsso.transports.memory
 from cfsso.transports.base import Request
+print("random" in sys.modules)
 cfsso.emulator.CloudflareEmulator().handle(Request("GET", "/x"))
 print(sorted({"asyncio", "aiohttp", "logging", "ssl"} & set(sys.modules)))
 """
     command = [sys.executable, "-P", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  (ours)
 
-    assert "[]\n" == done.stdout
+    assert "False\n[]\n" == done.stdout

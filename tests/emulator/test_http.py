@@ -138,15 +138,53 @@ async def test_the_body_has_a_limit(
         assert (await response.json())["success"] is False
 
 
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [("deflate", zlib.compress(b"{}" * 100)[:-20] + b"\xff" * 20), ("gzip", b"no gzip")],
+)
 async def test_a_body_that_cannot_be_unpacked_is_refused(
-    url: str, session: aiohttp.ClientSession
+    url: str,
+    session: aiohttp.ClientSession,
+    caplog: pytest.LogCaptureFixture,
+    encoding: str,
+    body: bytes,
 ) -> None:
-    """A broken encoding is the client's fault, in an envelope."""
-    broken = zlib.compress(b"{}" * 100)[:-20] + b"\xff" * 20
-    headers = {"Content-Encoding": "deflate"}
-    async with session.post(url + LIST, data=broken, headers=headers) as response:
-        assert 400 == response.status
-        assert (await response.json())["success"] is False
+    """A broken encoding is the client's fault, in an envelope; nobody logs a traceback."""
+    headers = {"Content-Encoding": encoding}
+    for _ in range(2):  # a second request must not be sent where nothing is read any more
+        async with session.post(url + LIST, data=body, headers=headers) as response:
+            assert 400 == response.status
+            assert "close" == response.headers["Connection"]
+            assert (await response.json())["success"] is False
+
+    assert [] == caplog.records
+
+
+async def test_a_client_that_goes_away_is_no_failure(
+    url: str, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection that is lost within a body is not logged."""
+    host, port = url.split("/")[2].split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"POST {url}{LIST} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{{".encode())
+    async with session.get(url + LIST):  # by now the server has begun to read the body
+        writer.transport.abort()
+    async with session.get(url + LIST) as response:
+        assert 200 == response.status
+
+    assert [] == caplog.records
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [(f"GET /client/v4{LIST} HTTP/1.1\r\nExpect: foo", b"417"), ("garbage", b"400")],
+)
+async def test_what_is_no_http_gets_no_envelope(url: str, head: str, status: bytes) -> None:
+    """What aiohttp itself refuses never reaches the emulator; its answer is plain text."""
+    line, *_, text = (await raw(url, head)).split(b"\r\n")
+
+    assert status == line.split()[1]
+    assert not text.startswith(b"{")
 
 
 async def test_latency_delays_the_answer_only(

@@ -164,10 +164,10 @@ PLACE = f"$.accounts.{A}.connectors[0]"
     ("state", "problem"),
     [
         ([], "$ must be an object"),
-        ({"acounts": {}}, "$.acounts is unknown; $ has accounts, dns, tokens"),
+        ({"acounts": {}}, "$ must have no other members than accounts, dns, tokens, but has 1"),
         ({"accounts": []}, "$.accounts must be an object"),
         ({"accounts": {1: {}}}, "$.accounts must be an object"),
-        ({"accounts": {"x": {}}}, "$.accounts.x must be an id of 32 letters and digits"),
+        ({"accounts": {"x": {}}}, "$.accounts[0] must be an id of 32 letters and digits"),
         ({"accounts": {A: []}}, f"$.accounts.{A} must be an object"),
         ({"accounts": {A: {"connectors": {}}}}, f"$.accounts.{A}.connectors must be an array"),
         ({"accounts": {A: {"connectors": [1]}}}, f"{PLACE} must be an object"),
@@ -178,7 +178,7 @@ PLACE = f"$.accounts.{A}.connectors[0]"
         (connector(use_fedramp_language=0), f"{PLACE}.use_fedramp_language must be true or false"),
         (
             connector(enabld=True),
-            f"{PLACE}.enabld is unknown; {PLACE} has {', '.join(MEMBERS)}",
+            f"{PLACE} must have no other members than {', '.join(MEMBERS)}, but has 1",
         ),
         (connector(verification=None), f"{PLACE}.verification must be an object"),
         (
@@ -203,15 +203,23 @@ PLACE = f"$.accounts.{A}.connectors[0]"
         ),
         (
             {"accounts": {A: {"connectors": TWO[:1]}, B: {"connectors": TWO[1:]}}},
-            f"$.accounts.{B}.connectors[0]: a.example is enabled by another connector already",
+            (
+                f"$.accounts.{B}.connectors[0]: "
+                "its email_domain is enabled by another connector already"
+            ),
         ),
         (
             {"accounts": {A: {"connectors": [connector()["accounts"][A]["connectors"][0]] * 2}}},
             f"$.accounts.{A}.connectors[1].id must be unique",
         ),
         ({"dns": []}, "$.dns must be an object"),
-        ({"dns": {"a.example": "x"}}, "$.dns.a.example must be an array"),
-        ({"dns": {"a.example": [1]}}, "$.dns.a.example must be an array of strings"),
+        ({"dns": {"a.example": "x"}}, "$.dns[0] must be an array"),
+        ({"dns": {"a.example": [1]}}, "$.dns[0] must be an array of strings"),
+        ({"dns": {"": []}}, "$.dns[0] must be a string that is not empty"),
+        (
+            {"dns": {"a.example": [], "A.Example.": []}},
+            "$.dns[1] is there already: names must be unique",
+        ),
         ({"tokens": ["canary"]}, "$.tokens must be an object"),
         ({"tokens": {"canary": "x"}}, "$.tokens[0] must be an array"),
         ({"tokens": {"canary": ["x"]}}, "$.tokens[0] must be an id of 32 letters and digits"),
@@ -227,6 +235,68 @@ def test_a_bad_state_is_named_by_its_path(state: Any, problem: str) -> None:
         CloudflareEmulator.from_state(state)
 
     assert problem == str(caught.value)
+
+
+CANARY = "cfut_canary"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {CANARY: [A]},
+        {"accounts": {CANARY: [A]}},
+        {"accounts": {A: {CANARY: []}}},
+        {"dns": {CANARY: A}},
+        connector(**{CANARY: [A]}),
+        connector(id=CANARY),
+        connector(verification={CANARY: 1}),
+        connector(verification={"status": CANARY}),
+        connector(created_on=CANARY),
+        {"tokens": {CANARY: A}},
+        {"tokens": {A: [CANARY]}},
+        {"accounts": {A: {"connectors": [one | {"email_domain": CANARY} for one in TWO]}}},
+    ],
+)
+def test_a_misplaced_token_is_not_shown(state: Any) -> None:
+    """Wherever a token stands by mistake, the error is one line without it."""
+    with pytest.raises(InvalidRequestError) as caught:
+        CloudflareEmulator.from_state(state)
+
+    assert CANARY not in str(caught.value)
+    assert 1 == len(str(caught.value).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ('{"dns": {}, "dns": {}}', "$.dns"),
+        (f'{{"accounts": {{"{A}": {{}}, "{B}": {{}}, "{A}": {{}}}}}}', f"$.accounts.{A}"),
+        (f'{{"accounts": {{"{CANARY}": {{}}, "{CANARY}": {{}}}}}}', "$.accounts[1]"),
+        ('{"dns": {"a.example": [], "b.example": [], "b.example": []}}', "$.dns[2]"),
+        (f'{{"tokens": {{"{CANARY}": [], "{CANARY}": []}}}}', "$.tokens[1]"),
+        (
+            f'{{"accounts": {{"{A}": {{"connectors": [{{"id": "{C}", "id": "{D}"}}]}}}}}}',
+            f"{PLACE}.id",
+        ),
+    ],
+)
+def test_a_name_stands_once_in_an_object(tmp_path: Path, content: str, place: str) -> None:
+    """A repeated name is refused by its path, or by its position if it may be a token."""
+    path = tmp_path / "cloud.json"
+    path.write_text(content)
+
+    with pytest.raises(InvalidRequestError) as caught:
+        CloudflareEmulator.load(path)
+
+    assert f"{path}: {place} is there already: names must be unique" == str(caught.value)
+
+
+def test_the_name_of_a_file_is_shown_as_one_line(tmp_path: Path) -> None:
+    """A NUL is the name's fault, not the content's; line ends are escaped."""
+    for name, problem in (("a\0b", "a file's name has no NUL"), ("a\nb", "No such file")):
+        with pytest.raises(InvalidRequestError, match=problem) as caught:
+            CloudflareEmulator.load(f"{tmp_path}/{name}")
+        assert f"{tmp_path}/{name.encode('unicode_escape').decode()}: " in str(caught.value)
 
 
 def test_a_bad_file_is_named_too(tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
+import datetime as dt
+import encodings.idna
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from cfsso import InvalidRequestError
 from cfsso.emulator import CloudflareEmulator
+from cfsso.emulator.records import domain_key
 from cfsso.models import SSOConnector, VerificationStatus
 
 Call = Callable[..., tuple[int, Any]]
@@ -156,3 +160,84 @@ def test_what_is_deleted_times_out_unseen(
     cloud.advance(2 * DAY)
 
     assert () == cloud.connectors(account)
+
+
+@pytest.mark.parametrize("record", [True, False])
+def test_polling_that_nobody_watched_ended_in_time(
+    cloud: CloudflareEmulator, account: str, pending: SSOConnector, *, record: bool
+) -> None:
+    """The change is dated two days after the beginning, whenever somebody looks."""
+    cloud.dns["a.example"] = [str(pending.verification.code)] * record
+    cloud.advance(5 * DAY)
+    (seen,) = cloud.connectors(account)
+
+    assert ("verified" if record else "failed") == seen.verification.raw_status
+    assert seen.updated_on is not None
+    assert pending.updated_on is not None
+    assert dt.timedelta(days=2) == seen.updated_on - pending.updated_on
+
+
+def test_what_a_look_found_is_dated_by_the_look(
+    cloud: CloudflareEmulator, account: str, pending: SSOConnector
+) -> None:
+    """A poll takes place when somebody looks."""
+    cloud.dns["a.example"] = [str(pending.verification.code)]
+    cloud.advance(DAY)
+    (seen,) = cloud.connectors(account)
+
+    assert seen.updated_on is not None
+    assert pending.updated_on is not None
+    assert dt.timedelta(days=1) == seen.updated_on - pending.updated_on
+
+
+@pytest.mark.parametrize(
+    "created", ["x.example", "X.EXAMPLE", "b\N{LATIN SMALL LETTER U WITH DIAERESIS}.example"]
+)
+@pytest.mark.parametrize("respell", [str.upper, str.title, "{}.".format])
+def test_dns_compares_domains_as_connectors_do(created: str, respell: Callable[[str], str]) -> None:
+    """Every spelling of a domain is one key of the table."""
+    cloud = CloudflareEmulator(poll=0)
+    account = cloud.add_account()
+    seeded = cloud.add_connector(account, email_domain=created, status="pending")
+
+    cloud.dns[respell(created)] = [str(seeded.verification.code)]
+
+    assert "verified" == status_of(cloud, account)
+    assert created in cloud.dns
+    assert [domain_key(created)] == list(cloud.dns)
+    del cloud.dns[created]
+    assert 0 == len(cloud.dns)
+    assert "{}" == repr(cloud.dns)
+
+
+def test_a_string_in_dns_is_one_text(
+    cloud: CloudflareEmulator, account: str, pending: SSOConnector
+) -> None:
+    """It is no list of characters, and not searched for the code."""
+    cloud.dns["a.example"] = cast("Any", f"x{pending.verification.code}")
+    cloud.advance(1)
+    before = status_of(cloud, account)
+    cloud.dns["a.example"] = cast("Any", pending.verification.code)
+    cloud.advance(1)
+
+    assert ("pending", "verified") == (before, status_of(cloud, account))
+    assert {"a.example": [pending.verification.code]} == cloud.to_state()["dns"]
+
+
+@pytest.mark.parametrize(("domain", "texts"), [(5, []), ("", []), ("a.example", 5), ("b", [5])])
+def test_dns_takes_lists_of_strings_by_domain(
+    cloud: CloudflareEmulator, domain: Any, texts: Any
+) -> None:
+    """Anything else is refused at once, before a request meets it."""
+    with pytest.raises(InvalidRequestError, match=r"^(a dns domain|dns texts) must be"):
+        cloud.dns[domain] = texts
+
+    assert {} == cloud.dns
+
+
+def test_a_huge_text_is_compared_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is longer than any domain name never reaches the slow IDNA codec."""
+    huge = "\N{LATIN CAPITAL LETTER U WITH DIAERESIS}" * 1_000_000 + "."
+    monkeypatch.setattr(encodings.idna, "nameprep", None)
+
+    assert huge.lower()[:-1] == domain_key(huge)
