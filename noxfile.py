@@ -4,6 +4,7 @@ What is checked, and how; ``nox -l`` lists it.
 Versions of Python, groups of tools and their settings stand in pyproject.toml.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -90,11 +91,22 @@ def lint(session: nox.Session) -> None:
     session.run("pre-commit", "validate-config")
 
 
+def _examples(folder: Path) -> Path:
+    """Write the Python blocks of each page into a module of its own."""
+    for page in [Path("README.md"), *Path("docs").glob("*.md")]:
+        blocks = re.findall(
+            r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
+        )
+        (folder / f"example_{page.stem}.py").write_text("\n".join(blocks), "utf-8")
+    return folder
+
+
 @nox.session
 def typing(session: nox.Session) -> None:
-    """Check the types with mypy and pyright, both strict."""
+    """Check the types with mypy and pyright, both strict; those of the documentation too."""
     session.install(".[cli]", *_group("typing"))
     session.run("mypy", "--strict")
+    session.run("mypy", "--strict", str(_examples(Path(session.create_tmp()))))
     session.run("pyright")
 
 

@@ -47,18 +47,32 @@ def domain_problem(domain: Any) -> str | None:
     """Say what keeps *domain* from being a DNS name (RFC 1035, RFC 5890)."""
     if type(domain) is not str:
         return f"must be a str, not {type(domain).__name__}"
-    # Its length first: the codec takes its time with long texts.
-    name = ascii_form(domain) if len(domain) <= _DOMAIN_BYTES else None
+    name = ascii_form(domain)
     if name is None or len(name) > _DOMAIN_BYTES:
         return f"must be a domain name of at most 253 bytes, not {domain!r:.80}"
     labels = name.split(".")
     if len(labels) < 2 or labels[-1].isdigit() or not all(map(_LABEL.fullmatch, labels)):  # noqa: PLR2004 - a name and its top level
         return f"must be a domain name such as example.com, not {domain!r:.80}"
+    if not _reads_one_way(domain, name):
+        return f"must be given as A-labels (xn--...): {domain!r:.80} can be read as another name"
     return None
+
+
+def _reads_one_way(domain: str, name: str) -> bool:
+    """Whether *domain* is what its A-labels *name* stand for, and not only looks like it."""
+    plain = domain.lower()
+    try:
+        # In the second case a letter such as the Kelvin sign passes for an ASCII one.
+        return domain.isascii() or (not plain.isascii() and name.encode().decode("idna") == plain)
+    except UnicodeError:
+        return False
 
 
 def ascii_form(domain: str) -> str | None:
     """Return the A-label form in lower case, or ``None`` if there is none."""
+    # Its length first: the codec takes its time with long texts.
+    if len(domain) > _DOMAIN_BYTES:
+        return None
     try:
         return (domain if domain.isascii() else domain.encode("idna").decode()).lower()
     except UnicodeError:

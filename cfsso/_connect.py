@@ -36,7 +36,7 @@ def connect(
             be used; the message says how to put it right.
     """
     credentials = Credentials.from_environment() if api_token is None else Credentials.of(api_token)
-    hidden = Secret(proxy) if proxy else None
+    hidden = None if proxy is None else Secret(proxy)
     # No frame of a refusal may hold a token or a password.
     del api_token, proxy
     # Here, so that importing cfsso does not cost an HTTP client.

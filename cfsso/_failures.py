@@ -65,7 +65,7 @@ def unreadable(
     """Return the error for an answer that is no answer of this API; a write may have happened."""
     return APIResponseValidationError(
         f"{response.status} from {request}: {problem}",
-        write=WriteState.UNKNOWN if request.is_write else None,
+        write=request.write_state(WriteState.UNKNOWN),
         **_details(request, response, envelope),
     )
 
@@ -86,9 +86,7 @@ def status_error(
         said = f"stopped by a challenge of Cloudflare's firewall: {said}"
     elif 300 <= status < 400:
         said = f"a redirect, which is never followed: {response.headers.get('location', said)}"
-    return kind(
-        f"{status} from {request}: {said}", write=write if request.is_write else None, **details
-    )
+    return kind(f"{status} from {request}: {said}", write=request.write_state(write), **details)
 
 
 def _codes(errors: tuple[ResponseInfo, ...]) -> set[int | None]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 BLOCK_SECONDS = 300.0
 """How long a credential is blocked when a 429 names no time, as documented."""
 
+# What six digits can say, for dates too.
+_MOST = 999_999.0
 # One member of a structured-field list (RFC 9651): a quoted name and parameters.
 _PARAMETER = r';[ ]*[a-z*][a-z0-9_.*-]*(?:=(?:"(?:[^"\\]|\\.)*"|[^\s;,"]+))?'
 _MEMBER = re.compile(rf'[ \t]*"(?:[^"\\]|\\.)*"(?P<parameters>(?:{_PARAMETER})*)[ \t]*(?:,|\Z)')
@@ -22,6 +24,7 @@ def retry_after(status: int, headers: Mapping[str, str]) -> float | None:
     """
     asked = _seconds(headers.get("retry-after", ""), headers.get("date", ""))
     if asked is None and status == 429:
+        # No time at all in a refusal is no time to go by.
         return _exhausted(headers.get("ratelimit", "")) or BLOCK_SECONDS
     return asked
 
@@ -34,7 +37,8 @@ def _seconds(text: str, date: str) -> float | None:
     until = _date(text)
     if until is None:
         return None
-    return max(0.0, (until - (_date(date) or dt.datetime.now(dt.UTC))).total_seconds())
+    seconds = (until - (_date(date) or dt.datetime.now(dt.UTC))).total_seconds()
+    return min(max(0.0, seconds), _MOST)
 
 
 def _date(text: str) -> dt.datetime | None:

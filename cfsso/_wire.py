@@ -122,7 +122,11 @@ def read_list(answer: Answer) -> tuple[SSOConnector, ...]:
     result = answer.envelope.get("result")
     if not isinstance(result, list):
         raise answer.unreadable("expected list at $.result")
-    return tuple(_connector(answer, item, f"$.result[{n}]") for n, item in enumerate(result))
+    connectors = [_connector(answer, item, f"$.result[{n}]") for n, item in enumerate(result)]
+    ids = [connector.id for connector in connectors if connector.id]
+    if len(set(ids)) != len(ids):
+        raise answer.unreadable("a connector stands twice at $.result")
+    return tuple(connectors)
 
 
 def missing(answer: Answer) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from cfsso import _wire
 from cfsso._failures import said_by
 from cfsso._text import printable
-from cfsso.errors import CfssoError, UnconfirmedWriteError, WriteState
+from cfsso.errors import APIConnectionError, CfssoError, UnconfirmedWriteError, WriteState
 from cfsso.models import UNSET, MaybeBool, SSOConnector
 from cfsso.transports.base import Request, Transport
 
@@ -55,6 +55,9 @@ class AsyncSSOConnectors:
         """
         Return all connectors of an account, in the order of the answer.
 
+        The API describes no pages. If an answer says that it left some out, that is
+        logged as a warning. One of more than 1 MiB, some 2,500 connectors, is refused.
+
         https://developers.cloudflare.com/api/resources/iam/subresources/sso/methods/list/
         """
         return (await self._list(account_id))[0]
@@ -77,7 +80,7 @@ class AsyncSSOConnectors:
         use_fedramp_language: MaybeBool = UNSET,
     ) -> SSOConnector:
         """
-        Create a connector, disabled, and return it.
+        Create a connector and return it.
 
         It is sent once. If an error's ``write`` is ``unknown``, `list` shows
         whether the connector is there.
@@ -175,7 +178,18 @@ class AsyncSSOConnectors:
         return connectors, left_out
 
     async def _send(self, request: Request) -> _wire.Answer:
-        answer = _wire.read(request, await self._transport.send(request))
+        try:
+            response = await self._transport.send(request)
+        except CfssoError:
+            raise
+        except Exception as error:
+            # A transport of somebody else's may raise anything, at any point.
+            raise APIConnectionError(
+                f"{request}: the transport failed: {type(error).__name__}",
+                write=request.write_state(WriteState.UNKNOWN),
+                request=request,
+            ) from error
+        answer = _wire.read(request, response)
         if answer.warnings:
             _log().warning("%s: %s", request, printable(said_by(answer.warnings), 1000))
         return answer

@@ -76,7 +76,7 @@ class SSOConnector:
     which is not the same as ``False``.
 
     Attributes:
-        id: 32 characters.
+        id: 32 characters. Empty: the answer did not have it.
         email_domain: The domain whose users the connector binds.
         enabled: Whether SSO is enforced for the domain, in all accounts.
         use_fedramp_language: Whether sign-in shows the FedRAMP wording.
@@ -86,7 +86,7 @@ class SSOConnector:
         extra: Members of the answer that this version does not know, by name.
     """
 
-    id: str | None = None
+    id: str = ""
     email_domain: str | None = None
     enabled: bool | None = None
     use_fedramp_language: bool | None = None

@@ -95,11 +95,14 @@ class TestRequests:
         options = calls[0].kwargs
         assert {
             "Accept": "application/json",
+            "Accept-Encoding": "identity",
             "Authorization": "Bearer a-token",
+            "Connection": "close",
             "User-Agent": f"cfsso/{cfsso.__version__}",
             "Content-Type": "application/json",
         } == options.pop("headers")
         timeout = options.pop("timeout")
+        assert 1 == len(options.pop("middlewares"))
         assert (30.0, 10.0) == (timeout.total, timeout.connect)
         assert {
             "data": b'{"enabled":true}',
@@ -113,10 +116,9 @@ class TestRequests:
         heads = []
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            for _ in range(2):
-                heads.append(await read_request(reader))
-                writer.write(http(b"{}", "Set-Cookie: __cflb=1; Path=/"))
-                await writer.drain()
+            heads.append(await read_request(reader))
+            writer.write(http(b"{}", "Set-Cookie: __cflb=1; Path=/"))
+            await writer.drain()
 
         async with raw_server(serve) as url, transport_to(f"{url}/v4") as transport:
             await transport.send(PATCH)
@@ -130,6 +132,7 @@ class TestRequests:
             "Accept",
             "Accept-Encoding",
             "Authorization",
+            "Connection",
             "User-Agent",
             "Content-Type",
             "Content-Length",
@@ -154,7 +157,7 @@ class TestRequests:
             assert cfsso.WriteState.NOT_SENT is caught.value.write
 
     async def test_never_sent_again_by_itself(self) -> None:
-        """On a kept connection that breaks, a DELETE is not repeated behind our back."""
+        """When a connection breaks, a DELETE is not repeated behind our back."""
         seen = []
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -215,21 +218,112 @@ class TestRequests:
             assert () == await connectors.list(account_id=account)
 
     async def test_proxy(self) -> None:
-        """A proxy that is given gets the request, and its own credentials."""
+        """A proxy that is given is asked for a tunnel, with its credentials and not with ours."""
         heads = []
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             heads.append(await read_request(reader))
-            writer.write(http(b"{}"))
+            writer.write(http(b"", status="403 Forbidden"))
             await writer.drain()
 
         async with raw_server(serve) as url:
             proxy = url.replace("http://", "http://user:word@")
-            async with transport_to("http://localhost:9/v4", proxy=proxy) as transport:
-                assert 200 == (await transport.send(GET)).status
+            async with transport_to("https://localhost:9/v4", proxy=proxy) as transport:
+                with pytest.raises(cfsso.APIConnectionError, match="the proxy refused"):
+                    await transport.send(GET)
 
-        assert heads[0].startswith(f"GET http://localhost:9/v4{PATH} HTTP/1.1\r\n".encode())
+        assert heads[0].startswith(b"CONNECT localhost:9 HTTP/1.1\r\n")
         assert b"Proxy-Authorization: Basic dXNlcjp3b3Jk" in heads[0]
+        assert TOKEN.encode() not in heads[0]
+
+    async def test_session_that_does_not_unpack(self) -> None:
+        """Answers are asked for as they are, so that any session understands them."""
+        heads = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heads.append(await read_request(reader))
+            writer.write(WHOLE)
+            await writer.drain()
+
+        async with (
+            raw_server(serve) as url,
+            aiohttp.ClientSession(auto_decompress=False) as session,
+            transport_to(url, session=session) as transport,
+        ):
+            await transport.send(GET)
+        assert b"\r\nAccept-Encoding: identity\r\n" in heads[0]
+
+    async def test_middleware_that_sends_twice(self) -> None:
+        """A middleware of the caller's session can't make one write two."""
+        seen = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            seen.append(await read_request(reader))
+            writer.write(WHOLE)
+            await writer.drain()
+
+        async def twice(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            (await handler(request)).close()
+            return await handler(request)
+
+        async with (
+            raw_server(serve) as url,
+            aiohttp.ClientSession(middlewares=(twice,)) as session,
+            transport_to(url, session=session) as transport,
+        ):
+            with pytest.raises(cfsso.APIConnectionError) as caught:
+                await transport.send(PATCH)
+        assert (1, cfsso.WriteState.UNKNOWN) == (len(seen), caught.value.write)
+
+
+class TestCrossTalk:
+    """An answer that belongs to another request is never taken for the answer to ours."""
+
+    @pytest.mark.parametrize("delay", [0.0, 0.001, 0.01, 0.05])
+    async def test_late_second_answer(self, delay: float) -> None:
+        """A duplicate that comes late on an idle connection confirms nothing afterwards."""
+        known = b'{"success": true, "result": {"id": "%s", "enabled": false}}' % CONNECTOR.encode()
+        refusal = http(b'{"success": false}', "Connection: close", status="403 Forbidden")
+        sent = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                if not (await read_request(reader)).startswith(b"GET"):
+                    writer.write(refusal)
+                    return
+                writer.write(http(known))
+                await writer.drain()
+                asyncio.get_running_loop().call_later(delay, duplicate, writer)
+
+        def duplicate(writer: asyncio.StreamWriter) -> None:
+            if not writer.is_closing():
+                writer.write(http(known))
+            sent.set()
+
+        async with (
+            raw_server(serve) as url,
+            cfsso.connect(api_token=TOKEN, base_url=url) as connectors,
+        ):
+            assert not (await connectors.get(CONNECTOR, account_id=ACCOUNT)).enabled
+            await sent.wait()
+            with pytest.raises(cfsso.PermissionDeniedError):
+                await connectors.update(CONNECTOR, account_id=ACCOUNT, enabled=False)
+
+    async def test_no_connection_is_used_twice(self) -> None:
+        """Each request has a connection of its own, whatever the server offers."""
+        connections = 0
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
+            await always(http(b"{}", "Connection: keep-alive"))(reader, writer)
+
+        async with raw_server(serve) as url, transport_to(url) as transport:
+            for request in (GET, PATCH, GET):
+                await transport.send(request)
+        assert 3 == connections
 
 
 class TestAnswers:
@@ -413,6 +507,39 @@ class TestOwnership:
             assert not session.closed
         assert ["GET", "PATCH"] == seen
 
+    async def test_closed_while_waiting(self) -> None:
+        """What waits for a token or a place when the transport closes is known to be unsent."""
+        asked, go = asyncio.Event(), asyncio.Event()
+
+        async def slow(_account_id: str) -> str:
+            asked.set()
+            await go.wait()
+            return TOKEN
+
+        transport = cfsso.AiohttpTransport(slow, base_url="http://localhost:9")
+        call = asyncio.create_task(transport.send(PATCH))
+        await asked.wait()
+        await transport.aclose()
+        go.set()
+        with pytest.raises(cfsso.InvalidRequestError, match="closed") as caught:
+            await call
+        assert cfsso.WriteState.NOT_SENT is caught.value.write
+
+    def test_session_of_another_loop(self) -> None:
+        """A session that was made in another loop is refused before anything is sent."""
+
+        async def make() -> cfsso.AiohttpTransport:
+            async with aiohttp.ClientSession() as session:
+                return cfsso.AiohttpTransport(TOKEN, session=session)
+
+        transport = asyncio.run(make())
+        with pytest.raises(cfsso.InvalidRequestError, match="closed"):
+            asyncio.run(transport.send(PATCH))
+        transport._session = None
+        with pytest.raises(cfsso.InvalidRequestError, match="another event loop") as caught:
+            asyncio.run(transport.send(PATCH))
+        assert cfsso.WriteState.NOT_SENT is caught.value.write
+
     async def test_closed_session_of_the_caller(self) -> None:
         """A session that its owner has closed is named, and nothing is sent."""
         async with aiohttp.ClientSession() as session:
@@ -473,11 +600,23 @@ class TestArguments:
         with pytest.raises(cfsso.InvalidRequestError, match="timeout must be"):
             cfsso.AiohttpTransport(TOKEN, timeout=timeout)
 
-    def test_proxy(self) -> None:
-        """A proxy is a URL, and a password in it is not repeated."""
-        with pytest.raises(cfsso.InvalidRequestError, match="proxy must be") as caught:
-            cfsso.AiohttpTransport(TOKEN, proxy="user:word@host")
+    @pytest.mark.parametrize(
+        "proxy",
+        [
+            *["user:word@host", "", "http://", "https://word@", "http://u:word@[bad", 5],
+            *["http://word:99999", "http://x y", "ftp://word", "http://word:0", "http://127.1"],
+        ],
+    )
+    def test_proxy(self, proxy: str) -> None:
+        """A proxy is the URL of a host, and what may be a password is not repeated."""
+        with pytest.raises(cfsso.InvalidRequestError, match=r"^proxy (must|has)") as caught:
+            cfsso.AiohttpTransport(TOKEN, proxy=proxy)
         assert "word" not in str(caught.value)
+
+    def test_proxy_that_would_see_the_token(self) -> None:
+        """Plain http has no tunnel, so no proxy either."""
+        with pytest.raises(cfsso.InvalidRequestError, match="would see the token"):
+            cfsso.AiohttpTransport(TOKEN, base_url="http://localhost:9", proxy="http://p.example")
 
     def test_repr(self) -> None:
         """It shows where requests go and nothing else."""

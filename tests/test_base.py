@@ -134,6 +134,19 @@ def test_values_are_frozen(value: Any) -> None:
         setattr(value, name, None)
 
 
+@pytest.mark.parametrize("body", ["{}", bytearray(b"{}"), {}])
+def test_a_body_is_bytes(body: Any) -> None:
+    """What is no bytes is refused here, not by whoever sends it."""
+    with pytest.raises(cfsso.InvalidRequestError, match="body must be bytes, not"):
+        cfsso.Request("POST", "/a", body)
+
+
+def test_the_write_state_of_a_read() -> None:
+    """Nothing is said of a write where there was none."""
+    assert None is cfsso.Request("GET", "/a").write_state(cfsso.WriteState.UNKNOWN)
+    assert "unknown" == cfsso.Request("PUT", "/a").write_state(cfsso.WriteState.UNKNOWN)
+
+
 def test_the_rate_limit_is_cloudflares() -> None:
     """Unless told otherwise, a credential keeps to the documented 1,200 in 300 seconds."""
     assert cfsso.RateLimit(requests=1200, seconds=300.0) == cfsso.RateLimit()

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from cfsso import _checks, _converter
+from cfsso import _checks, _converter, _wire
 from cfsso.errors import InvalidRequestError
 from cfsso.models import UNSET, MaybeBool, SSOConnector
 
@@ -52,7 +52,7 @@ class Change:
 
     def is_shown_by(self, connector: SSOConnector) -> bool:
         """Whether *connector* holds every value asked for."""
-        return all(getattr(connector, name) is value for name, value in self.wished.items())
+        return _wire.shows(connector, self.wished)
 
 
 class Changes(tuple[Change, ...]):  # noqa: SLOT001 - a tuple can have none that hold something

@@ -3,9 +3,10 @@
 import ipaddress
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from cfsso.errors import InvalidRequestError
+from cfsso.transports.credentials import Secret
 
 BASE_URL = "https://api.cloudflare.com/client/v4"
 """The API's own address."""
@@ -33,24 +34,55 @@ def checked_base_url(url: Any) -> str:
     if not _PLAIN.fullmatch(url):
         # Not repeated: what is refused here may be a password.
         raise _refusal("must be plain ASCII without userinfo, query, fragment, spaces or escapes")
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise _refusal("has a host or port that can't be read", url) from None
-    if port == 0 or parts.netloc.endswith(":"):
-        raise _refusal("has a port that can't be used", url)
-    address = _address(host)
-    named = _HOST.fullmatch(host) and not _NUMERIC.fullmatch(host)
-    if not _NETLOC.fullmatch(parts.netloc) or not (address or named):
-        raise _refusal("must name a host such as api.cloudflare.com", url)
+    parts, problem = _read(url)
+    if problem:
+        raise _refusal(problem, url)
+    address = _address(parts.hostname or "")
     if parts.scheme != "https":
-        loopback = address.is_loopback if address else host == "localhost"
+        loopback = address.is_loopback if address else parts.hostname == "localhost"
         if parts.scheme != "http" or not loopback:
             raise _refusal("must start with https:// (http:// is for this machine only)", url)
     if not _PATH.fullmatch(parts.path):
         raise _refusal("has a path with empty or dot segments", url)
     return url.rstrip("/")
+
+
+def check_proxy(proxy: Secret, base_url: str) -> None:
+    """
+    Refuse what is no URL of a proxy, and a proxy that would see the token.
+
+    Raises:
+        InvalidRequestError: Says why, and repeats nothing: there may be a password in it.
+    """
+    problem = _proxy_problem(proxy.reveal())
+    if problem:
+        raise InvalidRequestError(f"proxy {problem}")
+    if not base_url.startswith("https:"):
+        raise InvalidRequestError("proxy would see the token: it is for https:// only")
+
+
+def _proxy_problem(url: Any) -> str:
+    if not isinstance(url, str):
+        return f"must be a str, not {type(url).__name__}"
+    if not re.fullmatch(r"https?://[\x21-\x7e]{1,2048}", url):
+        return "must be a URL that starts with http:// or https://"
+    # Userinfo may be anything that the parser takes; host and port are as in a base URL.
+    return _read(re.sub(r"//[^/?#]*@", "//", url))[1]
+
+
+def _read(url: str) -> tuple[SplitResult, str]:
+    """Return the parts of *url*, and what is wrong with its host or port."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return urlsplit(""), "has a host or port that can't be read"
+    if port == 0 or parts.netloc.endswith(":"):
+        return parts, "has a port that can't be used"
+    named = _HOST.fullmatch(host) and not _NUMERIC.fullmatch(host)
+    if not _NETLOC.fullmatch(parts.netloc) or not (_address(host) or named):
+        return parts, "must name a host such as api.cloudflare.com"
+    return parts, ""
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

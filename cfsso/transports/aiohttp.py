@@ -7,7 +7,6 @@ made where theirs is handled and raised where it no longer is.
 
 import asyncio
 import ssl
-from typing import Any
 
 import aiohttp
 from yarl import URL
@@ -21,7 +20,7 @@ from cfsso.errors import (
     InvalidRequestError,
     WriteState,
 )
-from cfsso.transports._urls import BASE_URL, checked_base_url
+from cfsso.transports._urls import BASE_URL, check_proxy, checked_base_url
 from cfsso.transports.base import MAX_BODY, Request, Response
 from cfsso.transports.credentials import Credentials, Secret, TokenSource
 
@@ -58,10 +57,10 @@ class AiohttpTransport:
     """
     A `Transport` over aiohttp.
 
-    It belongs to the event loop that first uses it. Redirects are not followed,
-    cookies not kept, environment variables and netrc not read; TLS is 1.2 or newer
-    with the system's certificates. Up to 100 requests are under way at once, others
-    wait their turn before their time begins to count.
+    It belongs to the event loop that first uses it. Each request has a connection of
+    its own. Redirects are not followed, cookies not kept, environment variables and
+    netrc not read; TLS is 1.2 or newer with the system's certificates. Up to 100
+    requests are under way at once, others wait before their time begins to count.
 
     Args:
         api_token:
@@ -70,9 +69,13 @@ class AiohttpTransport:
         base_url: https, or http on this machine.
         session:
             Yours: its TLS, proxy, cookie and middleware settings hold, and it is
-            never closed here. Without it there is one with the settings above.
-        timeout: Seconds that one request may take, connecting within 10 of them.
-        proxy: The URL of an HTTP proxy, with userinfo if it asks for it.
+            never closed here. Give it a connector with ``force_close=True``, since
+            a connection that others used may hold an answer of theirs. Without it
+            there is one with the settings above.
+        timeout:
+            Seconds that one request may take, connecting within 10 of them; finding
+            the token comes before.
+        proxy: The URL of an HTTP proxy, with userinfo if it asks for it; for https only.
 
     Raises:
         InvalidRequestError: An argument can't be used; the message says why.
@@ -91,13 +94,13 @@ class AiohttpTransport:
         proxy: str | Secret | None = None,
     ) -> None:
         self._credentials = Credentials.of(api_token)
-        self._proxy = Secret(proxy) if isinstance(proxy, str) else proxy
+        self._proxy = proxy if proxy is None or isinstance(proxy, Secret) else Secret(proxy)
         # No frame of a refusal may hold a token or a password.
         del api_token, proxy
         self._credentials.check()
-        if self._proxy and not self._proxy.reveal().startswith(("http://", "https://")):
-            raise InvalidRequestError("proxy must be a URL that starts with http:// or https://")
         self._base_url = checked_base_url(base_url)
+        if self._proxy:
+            check_proxy(self._proxy, self._base_url)
         if type(timeout) not in {int, float} or not 0 < timeout < float("inf"):
             raise InvalidRequestError(
                 f"timeout must be a finite number of seconds above 0, not {timeout!r:.60}"
@@ -111,7 +114,8 @@ class AiohttpTransport:
             )
         self._theirs = session
         self._session = session
-        self._loop: asyncio.AbstractEventLoop | None = None
+        # A session knows it already, if only in private.
+        self._loop: asyncio.AbstractEventLoop | None = getattr(session, "_loop", None)
         self._closed = False
         self._places = asyncio.Semaphore(_CONNECTIONS)
 
@@ -120,14 +124,16 @@ class AiohttpTransport:
 
     async def send(self, request: Request) -> Response:
         """Send *request* once; see `Transport.send`."""
-        session = self._usable_session(request)
+        self._usable_session(request)
         try:
             secret = await self._credentials.secret(request.account_id)
         except InvalidRequestError as error:
             error.request = request
-            error.write = WriteState.NOT_SENT if request.is_write else None
+            error.write = request.write_state(WriteState.NOT_SENT)
             raise
         async with self._places:
+            # Asked again: it may have been closed during the wait for a token or a place.
+            session = self._usable_session(request)
             outcome = await self._exchange(session, request, secret)
         if isinstance(outcome, Response):
             return outcome
@@ -157,9 +163,7 @@ class AiohttpTransport:
     async def _exchange(
         self, session: aiohttp.ClientSession, request: Request, secret: Secret
     ) -> Response | CfssoError:
-        options: dict[str, Any] = {}
-        if request.method not in {"PATCH", "POST"}:
-            options["middlewares"] = (*session._middlewares, _Once())  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] # theirs still run, and nothing public names them
+        theirs = session._middlewares  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] # nothing public names them, and they still run
         try:
             async with session.request(
                 request.method,
@@ -170,7 +174,7 @@ class AiohttpTransport:
                 raise_for_status=False,
                 timeout=self._timeout,
                 proxy=self._proxy.reveal() if self._proxy else None,
-                **options,
+                middlewares=(*theirs, _Once()),
             ) as answer:
                 return await _read(answer, request)
         except Exception as error:  # noqa: BLE001 - nothing foreign leaves, see _FAILURES
@@ -182,7 +186,7 @@ class AiohttpTransport:
 
 
 class _Once:
-    """A middleware that stops aiohttp from sending a request again by itself."""
+    """A middleware that stops aiohttp, and other middlewares, from sending a request again."""
 
     def __init__(self) -> None:
         self._sent = False
@@ -202,7 +206,9 @@ def _new_session() -> aiohttp.ClientSession:
     # SSLKEYLOGFILE would write down the keys of a connection that carries the token.
     context.keylog_filename = None  # type: ignore[assignment] # typeshed knows only str
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=context, timeout_ceil_threshold=_NEVER_ROUND),
+        connector=aiohttp.TCPConnector(
+            limit=0, force_close=True, ssl=context, timeout_ceil_threshold=_NEVER_ROUND
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )
@@ -211,7 +217,11 @@ def _new_session() -> aiohttp.ClientSession:
 def _headers(request: Request, secret: Secret) -> dict[str, str]:
     headers = {
         "Accept": "application/json",
+        # Answers are small, and not every session unpacks them.
+        "Accept-Encoding": "identity",
         "Authorization": f"Bearer {secret.reveal()}",
+        # On a connection in use again, a late second answer would confirm what never was.
+        "Connection": "close",
         "User-Agent": f"cfsso/{__version__}",
     }
     if request.body is not None:
@@ -228,7 +238,7 @@ async def _read(answer: aiohttp.ClientResponse, request: Request) -> Response | 
             answer.close()
             return APIResponseValidationError(
                 f"{answer.status} from {request}: more than {MAX_BODY} bytes",
-                write=WriteState.UNKNOWN if request.is_write else None,
+                write=request.write_state(WriteState.UNKNOWN),
                 status=answer.status,
                 ray_id=answer.headers.get("cf-ray"),
                 request=request,
@@ -249,7 +259,7 @@ def _failure(error: Exception, request: Request) -> APIConnectionError:
     said = cause.strerror if isinstance(cause, OSError) else None
     return kind(
         f"{request}: {phrase}{f': {said}' if said else ''}",
-        write=write if request.is_write else None,
+        write=request.write_state(write),
         request=request,
     )
 
@@ -257,6 +267,6 @@ def _failure(error: Exception, request: Request) -> APIConnectionError:
 def _unusable(request: Request, message: str) -> InvalidRequestError:
     return InvalidRequestError(
         f"{request}: {message}",
-        write=WriteState.NOT_SENT if request.is_write else None,
+        write=request.write_state(WriteState.NOT_SENT),
         request=request,
     )

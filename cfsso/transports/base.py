@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
-from cfsso.errors import InvalidRequestError
+from cfsso.errors import InvalidRequestError, WriteState
 
 MAX_BODY = 1024 * 1024
 """The most bytes of a decoded answer that anything here keeps."""
@@ -26,6 +26,11 @@ def _matches(pattern: re.Pattern[str], form: str) -> Any:
     return validate
 
 
+def _bytes(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if value is not None and type(value) is not bytes:
+        raise InvalidRequestError(f"{attribute.name} must be bytes, not {type(value).__name__}")
+
+
 @attrs.frozen
 class Request:
     """
@@ -39,7 +44,7 @@ class Request:
 
     method: str = attrs.field(validator=_matches(_METHOD, "an upper-case HTTP method"))
     path: str = attrs.field(validator=_matches(_PATH, "an absolute path of plain segments"))
-    body: bytes | None = None
+    body: bytes | None = attrs.field(default=None, validator=_bytes)
 
     @property
     def account_id(self) -> str:
@@ -51,6 +56,10 @@ class Request:
     def is_write(self) -> bool:
         """Whether the request is one that changes something."""
         return self.method != "GET"
+
+    def write_state(self, state: WriteState) -> WriteState | None:
+        """Return *state* for a write, and ``None`` for a read: an error's ``write``."""
+        return state if self.is_write else None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

@@ -77,7 +77,8 @@ class Credentials:
             )
 
     def __repr__(self) -> str:
-        return f"Credentials({'***' if self._secret else 'by account'})"
+        # Also of one that is half made, as debuggers show it.
+        return f"Credentials({'***' if getattr(self, '_secret', None) else 'by account'})"
 
     @classmethod
     def of(cls, source: Any) -> "Credentials":

@@ -169,9 +169,13 @@ def test_text_of_a_server_is_only_text(
         assert "\x1b" not in text
 
 
-def test_a_bug_is_not_hidden(run: Any, cloud: Any, hooked: Any) -> None:
+def test_a_bug_is_not_hidden(run: Any, cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What nobody could foresee keeps its traceback."""
-    hooked(lambda _: ZeroDivisionError("a bug"))
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("cfsso.connectors.AsyncSSOConnectors.get", broken)
 
     with pytest.raises(ZeroDivisionError, match="a bug"):
-        run("get", cloud.account, "b" * 32)
+        run("--emulate", cloud.state, "get", cloud.account, "b" * 32)

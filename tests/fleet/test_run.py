@@ -1,7 +1,7 @@
 """A run: what becomes of each target, and that green is only what was read back."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import attrs
@@ -84,7 +84,6 @@ async def test_nothing_to_do() -> None:
 @pytest.mark.parametrize(
     ("note", "state"),
     [
-        ("the account has no such connector", None),
         ("can't be enabled: verification is awaiting", "awaiting"),
         ("can't be enabled: verification is pending", "pending"),
         ("can't be enabled: verification is failed", "failed"),
@@ -100,6 +99,18 @@ async def test_blocked(note: str, state: str | None) -> None:
     assert [Status.BLOCKED, Status.CHANGED] == statuses(outcomes)
     assert (note, 0) == (outcomes[0].note, outcomes[0].attempts)
     assert ["GET", "PATCH", "GET"] == transport.seen
+
+
+async def test_blocked_for_want_of_a_connector() -> None:
+    """What neither the list nor a read of its own shows is not written."""
+    world = World.of(None, "verified")
+    transport = Through(world.cloud)
+
+    outcomes = await world.run(transport)
+
+    assert [Status.BLOCKED, Status.CHANGED] == statuses(outcomes)
+    assert ("the account has no such connector", 0) == (outcomes[0].note, outcomes[0].attempts)
+    assert ["GET", "GET", "PATCH", "GET", "GET"] == transport.seen
 
 
 async def test_blocked_by_a_status_of_the_future() -> None:
@@ -202,12 +213,16 @@ async def test_a_lie_is_a_conflict() -> None:
     assert outcome.after.enabled is False
 
 
-@pytest.mark.parametrize("last", [success([]), success([{"id": "x"}, {"enabled": True}])])
-async def test_gone_after_the_write_is_a_conflict(last: cfsso.Response) -> None:
-    """A connector that the last list does not have is never green."""
+async def test_gone_after_the_write_is_a_conflict() -> None:
+    """A connector that the last reads do not show is never green."""
     world = World.of("verified", "enabled")
+    lists = to_lists(None, success([{"id": "x"}, {"enabled": True}]))
 
-    outcomes = await world.run(Through(world.cloud, to_lists(None, last)))
+    def gone(request: cfsso.Request) -> Reply | None:
+        single = request.method == "GET" and not request.path.endswith("sso_connectors")
+        return failure(404) if single else lists(request)
+
+    outcomes = await world.run(Through(world.cloud, gone))
 
     assert [Status.CONFLICT, Status.CONFLICT] == statuses(outcomes)
     assert [None, None] == [outcome.after for outcome in outcomes]
@@ -241,7 +256,7 @@ async def test_an_account_that_can_not_be_read_back() -> None:
     assert [Status.FAILED, Status.UNKNOWN, Status.UNKNOWN] == statuses(outcomes)
     assert isinstance(outcomes[0].error, cfsso.ConflictError)
     assert isinstance(outcomes[1].error, cfsso.InternalServerError)
-    assert "the account could not be read back" == outcomes[1].note
+    assert "it could not be read back" == outcomes[1].note
     assert outcomes[1].after is None
 
 
@@ -364,13 +379,90 @@ async def test_cancelling_leaves_nothing() -> None:
     assert before == asyncio.all_tasks()
 
 
-async def test_what_is_none_of_our_errors_gets_out() -> None:
-    """A transport that breaks its contract ends the run, loudly and without a task left."""
+async def test_a_transport_that_breaks_its_contract() -> None:
+    """What a transport raises against its contract fails its targets, and no others."""
+    world = World.of("verified", accounts=3)
+    broken = Through(world.cloud, to_lists(ZeroDivisionError()))
+
+    outcomes = await world.run(broken, concurrency=1)
+
+    assert [Status.FAILED, Status.CHANGED, Status.CHANGED] == statuses(outcomes)
+    assert isinstance(outcomes[0].error, cfsso.APIConnectionError)
+
+
+async def test_a_bug_gets_out() -> None:
+    """What is none of our errors and not a transport's ends the run, with no task left."""
     world = World.of("verified", accounts=3)
     before = asyncio.all_tasks()
-    broken = Through(world.cloud, to_lists(None, ZeroDivisionError()))
+    connectors = cfsso.AsyncSSOConnectors(Through(world.cloud))
+    connectors.list = None  # type: ignore[assignment,method-assign] # the bug
 
     with pytest.raises(ExceptionGroup) as caught:
-        await world.run(broken)
-    assert caught.group_contains(ZeroDivisionError)
+        await anext(apply(connectors, world.changes))
+    assert caught.group_contains(TypeError)
     assert before == asyncio.all_tasks()
+
+
+async def test_a_list_that_leaves_some_out() -> None:
+    """Targets that a list does not show are read by themselves, before and after."""
+    world = World.of("verified", "verified")
+    shown = {"id": world.changes[0].sso_connector_id, "enabled": False}
+    short = success([shown], result_info={"total_count": 2})
+
+    outcomes = await world.run(Through(world.cloud, to_lists(short)))
+
+    assert [Status.CHANGED, Status.CHANGED] == statuses(outcomes)
+
+
+async def test_a_neighbour_that_can_not_be_read() -> None:
+    """A connector with an odd member keeps nobody from changing the others."""
+    world = World.of("verified", "verified")
+    odd = success([{"id": "x", "created_on": "yesterday"}])
+
+    outcomes = await world.run(Through(world.cloud, to_lists(odd, odd)))
+
+    assert [Status.CHANGED, Status.CHANGED] == statuses(outcomes)
+
+
+@pytest.mark.parametrize(("status", "sent"), [(403, True), (500, True), (401, False), (429, False)])
+async def test_a_rescue_needs_no_read(status: int, sent: bool) -> None:  # noqa: FBT001
+    """What only lets people in is tried although it can't be read, unless that is hopeless."""
+    world = World.of("enabled")
+    change = world.changes[0]
+    world.changes = [Change(change.account_id, change.sso_connector_id, enabled=False)]
+
+    def no_reads(request: cfsso.Request) -> Reply | None:
+        return failure(status) if request.method == "GET" else None
+
+    outcome = (await world.run(Through(world.cloud, no_reads)))[0]
+
+    assert (Status.UNKNOWN if sent else Status.FAILED) is outcome.status
+    really = world.cloud.connector(change.account_id, change.sso_connector_id)
+    assert (not sent) is really.enabled
+
+
+async def test_what_a_list_leaves_out_and_a_read_refuses() -> None:
+    """A target that can't be read by itself either has failed, with the reason."""
+    world = World.of("verified")
+
+    def refuse(request: cfsso.Request) -> Reply | None:
+        return success([]) if request.path.endswith("sso_connectors") else failure(403)
+
+    outcome = (await world.run(Through(world.cloud, refuse)))[0]
+
+    assert Status.FAILED is outcome.status
+    assert isinstance(outcome.error, cfsso.PermissionDeniedError)
+
+
+async def test_changes_may_come_from_an_async_iterable() -> None:
+    """Changes may be made while they are read, and anything else among them is refused."""
+    world = World.of("verified")
+
+    async def made() -> AsyncIterator[Change]:
+        for change in world.changes:
+            yield change
+
+    connectors = cfsso.AsyncSSOConnectors(Through(world.cloud))
+    assert [Status.CHANGED] == [o.status async for o in apply(connectors, made())]
+    with pytest.raises(cfsso.InvalidRequestError, match="expected a Change, not str"):
+        await anext(apply(connectors, ["a"]))  # type: ignore[list-item] # wrong on purpose

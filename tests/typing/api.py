@@ -38,8 +38,8 @@ def unset(value: bool | Literal[cfsso.Unset.UNSET]) -> bool:  # noqa: FBT001 (th
 
 
 def connector(found: cfsso.SSOConnector) -> None:
-    """Every field of a connector but its verification may be missing."""
-    assert_type(found.id, str | None)
+    """Every field of a connector but its id and its verification may be missing."""
+    assert_type(found.id, str)
     assert_type(found.enabled, bool | None)
     assert_type(found.verification, cfsso.Verification)
     assert_type(found.verification.status, cfsso.VerificationStatus | None)

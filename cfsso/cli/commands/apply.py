@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import cfsso
     from cfsso.fleet import Changes
 
-_CONCURRENCY = 8
+_CONCURRENCY = 32
 
 
 @click.command(
