@@ -296,7 +296,7 @@ def is_shown(operation: str, body: bytes) -> bool:
         "list": isinstance(result, list),
         "get": len(ours) == 1,
         "create": [c.get("email_domain") for c in found if isinstance(c, dict)] == [DOMAIN],
-        "update": len(ours) == 1 and ours[0]["enabled"] is True,
+        "update": len(ours) == 1 and ours[0].get("enabled") is True,
         # By its own answer, or by the same answer taken as a list.
         "delete": result is None or bool(ours) != isinstance(result, list),
         "begin_verification": True,
