@@ -621,6 +621,11 @@ class TestArguments:
         with pytest.raises(cfsso.InvalidRequestError, match="would see the token"):
             cfsso.AiohttpTransport(TOKEN, base_url="http://localhost:9", proxy="http://p.example")
 
+    def test_session(self) -> None:
+        """What is no session of aiohttp is named, and not used until it fails."""
+        with pytest.raises(cfsso.InvalidRequestError, match="not str"):
+            cfsso.AiohttpTransport(TOKEN, session="a")  # type: ignore[arg-type] # wrong on purpose
+
     def test_repr(self) -> None:
         """It shows where requests go and nothing else."""
         transport = cfsso.AiohttpTransport(TOKEN, base_url="https://localhost/v4/")

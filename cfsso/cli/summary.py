@@ -18,7 +18,7 @@ MEANINGS: Final = {
     "unchanged": "was as wished; nothing was sent",
     "blocked": "the state found forbids it; nothing was sent",
     "failed": "surely not applied",
-    "conflict": "written, but a later read shows otherwise",
+    "conflict": "a read after the last write shows otherwise",
     "unknown": "may have been applied: look before you repeat",
     "not_attempted": "the run stopped before it came to it",
 }

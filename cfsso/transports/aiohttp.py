@@ -99,7 +99,7 @@ class AiohttpTransport:
         del api_token, proxy
         self._credentials.check()
         self._base_url = checked_base_url(base_url)
-        if self._proxy:
+        if self._proxy is not None:
             check_proxy(self._proxy, self._base_url)
         if type(timeout) not in {int, float} or not 0 < timeout < float("inf"):
             raise InvalidRequestError(
@@ -108,6 +108,10 @@ class AiohttpTransport:
         self._timeout = aiohttp.ClientTimeout(
             total=timeout, connect=min(_CONNECT_SECONDS, timeout), ceil_threshold=_NEVER_ROUND
         )
+        if session is not None and not isinstance(session, aiohttp.ClientSession):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may be untyped
+            raise InvalidRequestError(
+                f"session must be an aiohttp.ClientSession, not {type(session).__name__}"
+            )
         if session is not None and session.auth is not None:
             raise InvalidRequestError(
                 "the session has auth= of its own: make it without, the token is added here"
@@ -173,7 +177,7 @@ class AiohttpTransport:
                 allow_redirects=False,
                 raise_for_status=False,
                 timeout=self._timeout,
-                proxy=self._proxy.reveal() if self._proxy else None,
+                proxy=None if self._proxy is None else self._proxy.reveal(),
                 middlewares=(*theirs, _Once()),
             ) as answer:
                 return await _read(answer, request)
