@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -167,8 +168,25 @@ def _from_cells(header: list[str], cells: list[str]) -> Change:
     if len(cells) != len(header):
         raise InvalidRequestError(f"expected {len(header)} cells, not {len(cells)}")
     row = dict(zip(header, cells, strict=True))
-    flags = {name: _flag(name, row.get(name, "")) for name in _FLAGS}
-    return Change(row["account_id"], row["sso_connector_id"], **flags)
+    flags = {name: row.get(name, "") for name in _FLAGS}
+    _check_all(
+        *(partial(_checks.identifier, name, row[name], None) for name in _IDS),
+        *(partial(_flag, name, cell) for name, cell in flags.items()),
+    )
+    values = {name: _flag(name, cell) for name, cell in flags.items()}
+    return Change(row["account_id"], row["sso_connector_id"], **values)
+
+
+def _check_all(*checks: Callable[[], object]) -> None:
+    """Refuse a row for all that is wrong with it, not for the first thing only."""
+    problems: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except InvalidRequestError as error:
+            problems.append(str(error))
+    if problems:
+        raise InvalidRequestError("; ".join(problems))
 
 
 def _flag(name: str, cell: str) -> MaybeBool:
@@ -188,10 +206,13 @@ def _from_json(line: str) -> Change:
     row = _converter.decode(line.encode())
     if not isinstance(row, dict):
         raise InvalidRequestError("expected a JSON object")
-    unknown = [name for name in row if name not in _COLUMNS]
-    if unknown:
-        raise InvalidRequestError(f"unknown key {unknown[0]!r:.40}")
     fields: dict[str, Any] = dict.fromkeys(_IDS) | row
+    flags = {name: value for name, value in row.items() if name in _FLAGS}
+    _check_all(
+        *(partial(_raise, f"unknown key {name!r:.40}") for name in row if name not in _COLUMNS),
+        *(partial(_checks.identifier, name, fields[name], None) for name in _IDS),
+        *(partial(_checks.booleans, **{name: value}) for name, value in flags.items()),
+    )
     return Change(**fields)
 
 

@@ -20,10 +20,12 @@ import pytest
 
 from cfsso.emulator.http import serving
 
-# In a session of its own the terminal has to be taken, so that Ctrl-C becomes a signal.
+# In a session of its own the terminal has to be taken, so that Ctrl-C becomes a signal;
+# and what runs the tests may ignore it, which no shell on a terminal does.
 START = (
     "-c",
-    "import fcntl, termios\n"  # noqa: ISC004 - one program
+    "import fcntl, signal, termios\n"  # noqa: ISC004 - one program
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "fcntl.ioctl(2, termios.TIOCSCTTY, 0)\n"
     "from cfsso.cli import main\n"
     "main()",

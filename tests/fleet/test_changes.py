@@ -212,6 +212,7 @@ def test_json_lines_that_are_refused(tmp_path: Path) -> None:
         "[" * 100_000,
     )
 
+    no_id = "must be a str of 32 letters and digits, not NoneType"
     _, notes = notes_of(written(tmp_path, content, "a.jsonl"))
     expected = [
         "row 1: expected a JSON object",
@@ -222,7 +223,7 @@ def test_json_lines_that_are_refused(tmp_path: Path) -> None:
         f"row 8: {contradiction} 7",
         "row 9: nothing to change: set enabled or use_fedramp_language",
         "row 10: JSON that repeats a key",
-        "row 11: account_id must be a str of 32 letters and digits, not NoneType",
+        f"row 11: account_id {no_id}; sso_connector_id {no_id}",
         "row 12: text that is not UTF-8",
         "row 13: a number that JSON does not have",
         "row 14: JSON nested too deep",
@@ -253,6 +254,24 @@ def test_only_a_header(tmp_path: Path) -> None:
     path = written(tmp_path, HEADER)
 
     assert (f"{path}: no rows", []) == notes_of(path)
+
+
+def test_all_that_is_wrong_with_a_row(tmp_path: Path) -> None:
+    """A row is refused for everything that is wrong with it, in either form."""
+    cells = tmp_path / "a.csv"
+    cells.write_text(f"{HEADER}\nabc,{'b' * 31}-,yes,no\n")
+    objects = tmp_path / "a.jsonl"
+    objects.write_text(
+        '{"account_id": 1, "enabled": "yes", "use_fedramp_language": null, "x": 1}\n'
+    )
+
+    ids = "account_id must be 32 letters and digits, not 3 characters"
+    character = "sso_connector_id must be 32 ASCII letters and digits; character 32 is '-'"
+    flags = "enabled must be true, false or empty, not 'yes'"
+    others = "use_fedramp_language must be true, false or empty, not 'no'"
+    assert [f"row 2: {ids}; {character}; {flags}; {others}"] == notes_of(cells)[1]
+    (note,) = notes_of(objects)[1]
+    assert 5 == len(note.split("; "))
 
 
 def test_files_that_can_not_be_read(tmp_path: Path) -> None:
