@@ -59,7 +59,7 @@ def connector(value: Any, path: str) -> SSOConnector:
     Raises:
         ConversionError: A member has the wrong type; all such members are named.
     """
-    # cattrs is loaded by the first answer: it is half of what importing this would cost.
+    # Loaded by the first answer, so that importing this stays cheap.
     from cattrs import ClassValidationError
 
     problems: list[str]

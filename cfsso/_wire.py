@@ -78,6 +78,11 @@ def shows(connector: SSOConnector, wished: Mapping[str, bool]) -> bool:
     return all(getattr(connector, name) is value for name, value in wished.items())
 
 
+def values_shown(connector: SSOConnector, wished: Mapping[str, bool]) -> str:
+    """Say what *connector* has in place of the values that were asked for."""
+    return ", ".join(f"{name}={getattr(connector, name)}" for name in wished)
+
+
 @attrs.frozen
 class Answer:
     """An answer that reports success, with what its reader needs to say of it."""
@@ -190,8 +195,7 @@ def check_deleted(answer: Answer, sso_connector_id: str) -> None:
 
 def _check_shown(answer: Answer, connector: SSOConnector, wished: Mapping[str, bool]) -> None:
     if not shows(connector, wished):
-        found = ", ".join(f"{name}={getattr(connector, name)}" for name in wished)
-        raise answer.unreadable(f"the answer shows {found}")
+        raise answer.unreadable(f"the answer shows {values_shown(connector, wished)}")
 
 
 def _collection(account_id: str, write: WriteState | None = None) -> str:

@@ -56,7 +56,7 @@ class AsyncSSOConnectors:
         Return all connectors of an account, in the order of the answer.
 
         The API describes no pages. If an answer says that it left some out, that is
-        logged as a warning. One of more than 1 MiB, some 2,500 connectors, is refused.
+        logged as a warning. One of more than 1 MiB, about 3,000 connectors, is refused.
 
         https://developers.cloudflare.com/api/resources/iam/subresources/sso/methods/list/
         """
@@ -170,7 +170,7 @@ class AsyncSSOConnectors:
         await self._send(_wire.build_begin_verification(sso_connector_id, account_id))
 
     async def _list(self, account_id: str) -> tuple[tuple[SSOConnector, ...], int]:
-        """Return the connectors, and how many more there are by the answer's own account."""
+        """Return the connectors, and how many more there are by the answer's own count."""
         answer = await self._send(_wire.build_list(account_id))
         connectors = _wire.read_list(answer)
         if left_out := _wire.missing(answer):
@@ -203,7 +203,7 @@ class AsyncSSOConnectors:
             raise _unconfirmed(doubt, f"reading failed too: {error}") from doubt
         if _wire.shows(connector, wished):
             return connector
-        found = ", ".join(f"{name}={getattr(connector, name)}" for name in wished)
+        found = _wire.values_shown(connector, wished)
         raise _unconfirmed(doubt, f"a read shows {found}") from doubt
 
     async def _settle_delete(
@@ -234,7 +234,7 @@ def _unconfirmed(doubt: CfssoError, found: str) -> UnconfirmedWriteError:
 
 @functools.cache
 def _log() -> "logging.Logger":
-    # Loaded when there is something to say: it is a third of the cost of importing this.
+    # Loaded when there is something to say, so that importing this stays cheap.
     import logging
 
     logger = logging.getLogger("cfsso")

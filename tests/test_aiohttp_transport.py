@@ -182,22 +182,26 @@ class TestRequests:
 
     async def test_at_most_a_hundred_at_once(self) -> None:
         """The 101st request waits for its turn, without its time running."""
-        waiting, release = 0, asyncio.Event()
+        waiting, full, release = 0, asyncio.Event(), asyncio.Event()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             nonlocal waiting
             await read_request(reader)
             waiting += 1
             if waiting == 100:
-                release.set()
+                full.set()
             await release.wait()
             writer.write(http(b"{}", "Connection: close"))
             await writer.drain()
 
         async with raw_server(serve) as url, transport_to(url) as transport:
             calls = [asyncio.create_task(transport.send(GET)) for _ in range(101)]
-            await release.wait()
+            await full.wait()
+            # Turns enough for one more to arrive, if it could.
+            for _ in range(100):
+                await asyncio.sleep(0)
             assert 100 == waiting
+            release.set()
             await asyncio.gather(*calls)
         assert 101 == waiting
 
