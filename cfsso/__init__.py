@@ -31,10 +31,12 @@ if TYPE_CHECKING:
         NotFoundError,
         PermissionDeniedError,
         RateLimitError,
+        Settlement,
         UnconfirmedWriteError,
         UnprocessableEntityError,
         WriteState,
     )
+    from cfsso.events import Event, EventKind
     from cfsso.models import (
         UNSET,
         ResponseInfo,
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from cfsso.transports.aiohttp import AiohttpTransport
     from cfsso.transports.base import RateLimit, Request, Response, Transport
     from cfsso.transports.memory import InMemoryTransport
+    from cfsso.transports.pacing import PacingTransport
+    from cfsso.transports.retrying import RetryingTransport
 
 __all__ = [
     "UNSET",
@@ -61,17 +65,22 @@ __all__ = [
     "CfssoError",
     "CloudflareEmulator",
     "ConflictError",
+    "Event",
+    "EventKind",
     "InMemoryTransport",
     "InternalServerError",
     "InvalidRequestError",
     "NotFoundError",
+    "PacingTransport",
     "PermissionDeniedError",
     "RateLimit",
     "RateLimitError",
     "Request",
     "Response",
     "ResponseInfo",
+    "RetryingTransport",
     "SSOConnector",
+    "Settlement",
     "Source",
     "Transport",
     "UnconfirmedWriteError",
@@ -90,6 +99,7 @@ _ROOMS = {
     "cfsso._connect": ("connect",),
     "cfsso.connectors": ("AsyncSSOConnectors",),
     "cfsso.emulator": ("CloudflareEmulator",),
+    "cfsso.events": ("Event", "EventKind"),
     "cfsso.models": (
         "UNSET",
         "ResponseInfo",
@@ -102,6 +112,8 @@ _ROOMS = {
     "cfsso.transports.aiohttp": ("AiohttpTransport",),
     "cfsso.transports.base": ("RateLimit", "Request", "Response", "Transport"),
     "cfsso.transports.memory": ("InMemoryTransport",),
+    "cfsso.transports.pacing": ("PacingTransport",),
+    "cfsso.transports.retrying": ("RetryingTransport",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -1,13 +1,17 @@
 """The front door's handle."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cfsso.connectors import AsyncSSOConnectors
-from cfsso.transports._urls import BASE_URL
+from cfsso.events import OnEvent
+from cfsso.transports._urls import BASE_URL, checked_base_url
+from cfsso.transports.base import RateLimit
 from cfsso.transports.credentials import Credentials, Secret, TokenSource
 
 if TYPE_CHECKING:
     import aiohttp
+
+_DEFAULT: Final = RateLimit()
 
 
 def connect(
@@ -16,10 +20,17 @@ def connect(
     base_url: str | None = None,
     session: "aiohttp.ClientSession | None" = None,
     timeout: float = 30.0,
+    deadline: float | None = 120.0,
+    max_wait: float | None = 60.0,
+    rate_limit: RateLimit | None = _DEFAULT,
     proxy: str | None = None,
+    on_event: OnEvent | None = None,
 ) -> AsyncSSOConnectors:
     """
     Return the SSO connectors of Cloudflare's API; use it with ``async with``.
+
+    Requests keep to the rate limit of each credential (`PacingTransport`), and are
+    sent again where that is safe (`RetryingTransport`).
 
     Args:
         api_token:
@@ -29,7 +40,18 @@ def connect(
         base_url: Instead of Cloudflare's own: https, or http on this machine.
         session: Your own session of aiohttp, never closed here.
         timeout: Seconds that one request may take, connecting within 10 of them.
+        deadline:
+            Seconds that one call may take, with its retries and the reads that settle
+            a doubt. ``None``: no bound.
+        max_wait:
+            Seconds that one call may wait for rate limits before it raises
+            `RateLimitError`. ``None``: no bound, and such waits do not count toward the
+            deadline.
+        rate_limit:
+            What one credential may send. ``None``: as much as it likes, until an answer
+            asks it to wait.
         proxy: The URL of an HTTP proxy.
+        on_event: Is called with what happens during each call; see `Event`.
 
     Raises:
         InvalidRequestError: No token, an ambiguous one, or an argument that can't
@@ -41,13 +63,21 @@ def connect(
     del api_token, proxy
     # Here, so that importing cfsso does not cost an HTTP client.
     from cfsso.transports.aiohttp import AiohttpTransport
+    from cfsso.transports.pacing import PacingTransport
+    from cfsso.transports.retrying import RetryingTransport
 
+    base_url = BASE_URL if base_url is None else base_url
+    wire = AiohttpTransport(
+        credentials, base_url=base_url, session=session, timeout=timeout, proxy=hidden
+    )
+    # Not as it was given: with and without a slash it is one place.
+    place = checked_base_url(base_url)
+
+    async def credential(account_id: str) -> tuple[str, bytes]:
+        """Return what the limit counts by."""
+        return place, await credentials.key(account_id)
+
+    paced = PacingTransport(wire, rate_limit=rate_limit, credential=credential, timeout=timeout)
     return AsyncSSOConnectors(
-        AiohttpTransport(
-            credentials,
-            base_url=BASE_URL if base_url is None else base_url,
-            session=session,
-            timeout=timeout,
-            proxy=hidden,
-        )
+        RetryingTransport(paced), deadline=deadline, max_wait=max_wait, on_event=on_event
     )

@@ -10,9 +10,12 @@ BLOCK_SECONDS = 300.0
 # What six digits can say, for dates too.
 _MOST = 999_999.0
 # One member of a structured-field list (RFC 9651): a quoted name and parameters.
-_PARAMETER = r';[ ]*[a-z*][a-z0-9_.*-]*(?:=(?:"(?:[^"\\]|\\.)*"|[^\s;,"]+))?'
-_MEMBER = re.compile(rf'[ \t]*"(?:[^"\\]|\\.)*"(?P<parameters>(?:{_PARAMETER})*)[ \t]*(?:,|\Z)')
-_NUMBER = re.compile(r";[ ]*(?P<name>[rt])=(?P<value>[0-9]{1,6})(?=;|\Z)")
+_PARAMETER = r';[ ]*([a-z*][a-z0-9_.*-]*)(?:=("(?:[^"\\]|\\.)*"|[^\s;,"]+))?'
+_MEMBER = re.compile(
+    rf'[ \t]*(?P<name>"(?:[^"\\]|\\.)*")(?P<parameters>(?:{_PARAMETER})*)[ \t]*(?:,|\Z)'
+)
+_PARAMETERS = re.compile(_PARAMETER)
+_NUMBER = re.compile(r"[0-9]{1,6}")
 
 
 def retry_after(status: int, headers: Mapping[str, str]) -> float | None:
@@ -54,13 +57,50 @@ def _date(text: str) -> dt.datetime | None:
 
 def _exhausted(text: str) -> float | None:
     """Return the longest ``t`` of the members with ``r=0``; malformed fields are ignored."""
-    waits, position = [], 0
+    members = _members(text)
+    waits = [float(numbers.get("t", 0)) for _, numbers in members if numbers.get("r") == 0]
+    return max(waits, default=None)
+
+
+def remaining(headers: Mapping[str, str]) -> tuple[int, float | None] | None:
+    """
+    Return how many requests remain by ``Ratelimit``, and for how many seconds that holds.
+
+    Of several members the one with the least counts. Without a ``t`` it is the window
+    that ``Ratelimit-Policy`` names, else ``None``. Malformed fields are ignored.
+
+    https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+    """
+    text = headers.get("ratelimit")
+    if text is None:
+        return None
+    least: tuple[int, float | None] | None = None
+    for name, numbers in _members(text):
+        if "r" not in numbers or (least is not None and least[0] <= numbers["r"]):
+            continue
+        seconds = numbers.get("t")
+        if seconds is None:
+            policies = dict(_members(headers.get("ratelimit-policy", "")))
+            seconds = policies.get(name, {}).get("w")
+        least = numbers["r"], None if seconds is None else float(seconds)
+    return least
+
+
+def _members(text: str) -> list[tuple[str, dict[str, int]]]:
+    """Return each member's name and numbers; none at all if the field is malformed."""
+    found: list[tuple[str, dict[str, int]]] = []
+    position = 0
     while position < len(text):
         member = _MEMBER.match(text, position)
         if member is None:
-            return None
-        numbers = {n["name"]: int(n["value"]) for n in _NUMBER.finditer(member["parameters"])}
-        if numbers.get("r") == 0:
-            waits.append(float(numbers.get("t", 0)))
+            return []
+        parameters = _PARAMETERS.findall(member["parameters"])
+        numbers = {name: int(value) for name, value in parameters if _NUMBER.fullmatch(value)}
+        found.append((member["name"], numbers))
         position = member.end()
-    return max(waits, default=None)
+    return found
+
+
+def server_time(headers: Mapping[str, str]) -> dt.datetime | None:
+    """Return the answer's ``Date``. ``None``: it had none that can be read."""
+    return _date(headers.get("date", ""))

@@ -1,19 +1,18 @@
 """The six operations, and the question behind each write: did it happen?"""
 
-import functools
-from collections.abc import Mapping
+import copy
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from cfsso import _wire
-from cfsso._failures import said_by
-from cfsso._text import printable
-from cfsso.errors import APIConnectionError, CfssoError, UnconfirmedWriteError, WriteState
-from cfsso.models import UNSET, MaybeBool, SSOConnector
-from cfsso.transports.base import Request, Transport
-
-if TYPE_CHECKING:
-    import logging
+from cfsso import _judging, _wire
+from cfsso._exchange import exchange, read_all, read_one
+from cfsso._judging import Finding, Span
+from cfsso._settling import surely
+from cfsso.errors import InvalidRequestError, NotFoundError
+from cfsso.events import OnEvent
+from cfsso.models import UNSET, MaybeBool, SSOConnector, Unset
+from cfsso.transports._call import Call, now
+from cfsso.transports.base import Transport
 
 
 class AsyncSSOConnectors:
@@ -26,15 +25,65 @@ class AsyncSSOConnectors:
     `APIConnectionError` if there is none. A result is never ``None``: what
     can't be shown to have happened is an error whose ``write`` says so.
 
+    A write in doubt is settled by reading, for up to half a minute. One that surely
+    was not applied is sent once more, except a create. What can't be settled is an
+    `UnconfirmedWriteError`.
+
     Args:
         transport: How to reach Cloudflare. Leaving ``async with`` closes it.
+        deadline:
+            Seconds that one call may take, with its retries and the reads that settle
+            a doubt; then it raises `APITimeoutError`, or `UnconfirmedWriteError` if a
+            write is in doubt. ``None``: no bound.
+        max_wait:
+            Seconds that one call may wait for rate limits before it raises
+            `RateLimitError`. ``None``: no bound, and such waits do not count toward the
+            deadline.
+        on_event: Is called with what happens during each call; see `Event`.
+
+    Attributes:
+        on_event: See above.
+
+    Raises:
+        InvalidRequestError: *deadline* or *max_wait* is no such number.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        deadline: float | None = None,
+        max_wait: float | None = None,
+        on_event: OnEvent | None = None,
+    ) -> None:
         self._transport = transport
+        self._deadline = _seconds("deadline", deadline)
+        self._max_wait = _seconds("max_wait", max_wait)
+        self.on_event = on_event
 
     def __repr__(self) -> str:
         return f"AsyncSSOConnectors({self._transport!r})"
+
+    def with_options(
+        self,
+        *,
+        deadline: float | Unset | None = UNSET,
+        max_wait: float | Unset | None = UNSET,
+        on_event: OnEvent | Unset | None = UNSET,
+    ) -> Self:
+        """
+        Return the same connectors on the same transport, with other options.
+
+        What is not given stays as it is. Closing either closes both.
+        """
+        other = copy.copy(self)
+        if not isinstance(deadline, Unset):
+            other._deadline = _seconds("deadline", deadline)  # noqa: SLF001 - it is one of us
+        if not isinstance(max_wait, Unset):
+            other._max_wait = _seconds("max_wait", max_wait)  # noqa: SLF001
+        if not isinstance(on_event, Unset):
+            other.on_event = on_event
+        return other
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,7 +109,10 @@ class AsyncSSOConnectors:
 
         https://developers.cloudflare.com/api/resources/iam/subresources/sso/methods/list/
         """
-        return (await self._list(account_id))[0]
+        request = _wire.build_list(account_id)
+        call = self._call("list", account_id)
+        _, connectors, _ = await call.run(read_all(self._transport, call, request))
+        return connectors
 
     async def get(self, sso_connector_id: str, *, account_id: str) -> SSOConnector:
         """
@@ -68,8 +120,10 @@ class AsyncSSOConnectors:
 
         https://developers.cloudflare.com/api/resources/iam/subresources/sso/methods/get/
         """
-        answer = await self._send(_wire.build_get(sso_connector_id, account_id))
-        return _wire.read_connector(answer, sso_connector_id)
+        request = _wire.build_get(sso_connector_id, account_id)
+        call = self._call("get", account_id, sso_connector_id)
+        _, connector = await call.run(read_one(self._transport, call, request, sso_connector_id))
+        return connector
 
     async def create(
         self,
@@ -82,8 +136,9 @@ class AsyncSSOConnectors:
         """
         Create a connector and return it.
 
-        It is sent once. If an error's ``write`` is ``unknown``, `list` shows
-        whether the connector is there.
+        It is never sent twice. If the answer does not show it, or there is none, the
+        account is listed until two lists in a row show it: one of that domain that is no
+        older than the request.
 
         https://developers.cloudflare.com/api/resources/iam/subresources/sso/methods/create/
 
@@ -94,12 +149,30 @@ class AsyncSSOConnectors:
                 Whether Cloudflare starts to look for the TXT record at once. The
                 API takes an omitted value for true.
             use_fedramp_language: Whether sign-in shows the FedRAMP wording.
+
+        Raises:
+            UnconfirmedWriteError: Neither the answer nor lists show it.
         """
         wished = _wire.wish(UNSET, use_fedramp_language)
-        answer = await self._send(
-            _wire.build_create(account_id, email_domain, begin_verification, use_fedramp_language)
+        request = _wire.build_create(
+            account_id, email_domain, begin_verification, use_fedramp_language
         )
-        return _wire.read_created(answer, email_domain, wished)
+        listing = _wire.build_list(account_id)
+        call = self._call("create", account_id)
+
+        async def send() -> SSOConnector:
+            """Create it."""
+            return _wire.read_created(
+                await exchange(self._transport, call, request), email_domain, wished
+            )
+
+        async def look(sent: float) -> Finding:
+            """See whether it is there."""
+            answer, connectors, left_out = await read_all(self._transport, call, listing)
+            span = Span.until(answer, now() - sent)
+            return _judging.judge_create(connectors, left_out, email_domain, wished, span)
+
+        return await call.run(surely(call, send, look, may_repeat=False))
 
     async def update(
         self,
@@ -108,11 +181,14 @@ class AsyncSSOConnectors:
         account_id: str,
         enabled: MaybeBool = UNSET,
         use_fedramp_language: MaybeBool = UNSET,
+        before: SSOConnector | None = None,
     ) -> SSOConnector:
         """
         Change what is given and return the connector, which shows those values.
 
-        If the answer does not show them, or there is none, the connector is read.
+        If the answer does not show them, or there is none, the connector is read until
+        it does; two reads in a row have to, if one may show an old state. If nobody wrote
+        for half a minute, the same is sent once more.
 
         https://developers.cloudflare.com/api/resources/iam/subresources/sso/methods/update/
 
@@ -123,120 +199,97 @@ class AsyncSSOConnectors:
                 Whether all users of the domain, in all accounts, must sign in
                 through the identity provider.
             use_fedramp_language: Whether sign-in shows the FedRAMP wording.
+            before:
+                The connector as you last saw it, which tells a write of somebody else
+                from one that has not arrived. ``None``: the server's clock has to do,
+                which can't if the connector was written less than a minute before.
 
         Raises:
-            UnconfirmedWriteError: Neither the answer nor the read shows the values.
+            UnconfirmedWriteError: Neither the answer nor reads show the values.
         """
         wished = _wire.wish(enabled, use_fedramp_language)
         request = _wire.build_update(sso_connector_id, account_id, enabled, use_fedramp_language)
-        try:
-            answer = await self._send(request)
-            return _wire.read_updated(answer, sso_connector_id, wished)
-        except CfssoError as error:
-            if error.write is not WriteState.UNKNOWN:
-                raise
-            doubt = error
-        return await self._settle_update(sso_connector_id, account_id, wished, doubt)
+        reading = _wire.build_get(sso_connector_id, account_id)
+        _judging.check_before(before, sso_connector_id)
+        call = self._call("update", account_id, sso_connector_id, urgent=enabled is False)
+
+        async def send() -> SSOConnector:
+            """Change it."""
+            return _wire.read_updated(
+                await exchange(self._transport, call, request), sso_connector_id, wished
+            )
+
+        async def look(sent: float) -> Finding:
+            """See how it is now."""
+            try:
+                answer, found = await read_one(self._transport, call, reading, sso_connector_id)
+            except NotFoundError as error:
+                return _judging.gone(error)
+            span = Span.until(answer, now() - sent)
+            return _judging.judge_update(found, wished, before, span)
+
+        return await call.run(surely(call, send, look, may_repeat=True))
 
     async def delete(self, sso_connector_id: str, *, account_id: str) -> None:
         """
         Delete a connector.
 
-        If the answer does not confirm it, or there is none, the account is listed.
+        If the answer does not confirm it, or there is none, the account is listed until
+        two lists in a row lack it. If it is still there after half a minute, the same is
+        sent once more.
 
         https://developers.cloudflare.com/api/resources/iam/subresources/sso/methods/delete/
 
         Raises:
-            UnconfirmedWriteError: Neither the answer nor the list shows that it is gone.
+            UnconfirmedWriteError: Neither the answer nor lists show that it is gone.
         """
         request = _wire.build_delete(sso_connector_id, account_id)
-        try:
-            answer = await self._send(request)
-            return _wire.check_deleted(answer, sso_connector_id)
-        except CfssoError as error:
-            if error.write is not WriteState.UNKNOWN:
-                raise
-            doubt = error
-        return await self._settle_delete(sso_connector_id, account_id, doubt)
+        listing = _wire.build_list(account_id)
+        call = self._call("delete", account_id, sso_connector_id)
+
+        async def send() -> None:
+            """Delete it."""
+            _wire.check_deleted(await exchange(self._transport, call, request), sso_connector_id)
+
+        async def look(_sent: float) -> Finding:
+            """See whether it is gone."""
+            _, connectors, left_out = await read_all(self._transport, call, listing)
+            return _judging.judge_delete(connectors, left_out, sso_connector_id)
+
+        await call.run(surely(call, send, look, may_repeat=True))
 
     async def begin_verification(self, sso_connector_id: str, *, account_id: str) -> None:
         """
         Make Cloudflare look for the TXT record, again if need be.
 
-        It is sent once, and its answer says nothing of the outcome: `get` does.
+        It is never sent twice, and its answer says nothing of the outcome: `get` does.
 
         https://developers.cloudflare.com/api/resources/iam/subresources/sso/subresources/begin_verification/
         """
-        await self._send(_wire.build_begin_verification(sso_connector_id, account_id))
+        request = _wire.build_begin_verification(sso_connector_id, account_id)
+        call = self._call("begin_verification", account_id, sso_connector_id)
+        await call.run(exchange(self._transport, call, request))
 
-    async def _list(self, account_id: str) -> tuple[tuple[SSOConnector, ...], int]:
-        """Return the connectors, and how many more there are by the answer's own count."""
-        answer = await self._send(_wire.build_list(account_id))
-        connectors = _wire.read_list(answer)
-        if left_out := _wire.missing(answer):
-            _log().warning("%s left out %d connectors", answer.request, left_out)
-        return connectors, left_out
-
-    async def _send(self, request: Request) -> _wire.Answer:
-        try:
-            response = await self._transport.send(request)
-        except CfssoError:
-            raise
-        except Exception as error:
-            # A transport of somebody else's may raise anything, at any point.
-            raise APIConnectionError(
-                f"{request}: the transport failed: {type(error).__name__}",
-                write=request.write_state(WriteState.UNKNOWN),
-                request=request,
-            ) from error
-        answer = _wire.read(request, response)
-        if answer.warnings:
-            _log().warning("%s: %s", request, printable(said_by(answer.warnings), 1000))
-        return answer
-
-    async def _settle_update(
-        self, sso_connector_id: str, account_id: str, wished: Mapping[str, bool], doubt: CfssoError
-    ) -> SSOConnector:
-        try:
-            connector = await self.get(sso_connector_id, account_id=account_id)
-        except CfssoError as error:
-            raise _unconfirmed(doubt, f"reading failed too: {error}") from doubt
-        if _wire.shows(connector, wished):
-            return connector
-        found = _wire.values_shown(connector, wished)
-        raise _unconfirmed(doubt, f"a read shows {found}") from doubt
-
-    async def _settle_delete(
-        self, sso_connector_id: str, account_id: str, doubt: CfssoError
-    ) -> None:
-        try:
-            connectors, left_out = await self._list(account_id)
-        except CfssoError as error:
-            raise _unconfirmed(doubt, f"listing failed too: {error}") from doubt
-        if any(connector.id == sso_connector_id for connector in connectors):
-            raise _unconfirmed(doubt, "a list still shows it") from doubt
-        if left_out:
-            raise _unconfirmed(doubt, f"a list left out {left_out} connectors") from doubt
+    def _call(
+        self,
+        operation: str,
+        account_id: str,
+        sso_connector_id: str | None = None,
+        *,
+        urgent: bool = False,
+    ) -> Call:
+        return Call(
+            operation=operation,
+            account_id=account_id,
+            sso_connector_id=sso_connector_id,
+            deadline=self._deadline,
+            max_wait=self._max_wait,
+            on_event=self.on_event,
+            urgent=urgent,
+        )
 
 
-def _unconfirmed(doubt: CfssoError, found: str) -> UnconfirmedWriteError:
-    return UnconfirmedWriteError(
-        f"may or may not have happened: {doubt}; {found}",
-        write=WriteState.UNKNOWN,
-        status=doubt.status,
-        errors=doubt.errors,
-        messages=doubt.messages,
-        ray_id=doubt.ray_id,
-        retry_after=doubt.retry_after,
-        request=doubt.request,
-    )
-
-
-@functools.cache
-def _log() -> "logging.Logger":
-    # Loaded when there is something to say, so that importing this stays cheap.
-    import logging
-
-    logger = logging.getLogger("cfsso")
-    logger.addHandler(logging.NullHandler())
-    return logger
+def _seconds(name: str, value: float | None) -> float | None:
+    if value is None or (type(value) in {int, float} and value >= 0):
+        return value
+    raise InvalidRequestError(f"{name} must be seconds from 0, or None, not {value!r:.60}")

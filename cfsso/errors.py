@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from cfsso._text import printable
-from cfsso.models import ResponseInfo
+from cfsso.models import ResponseInfo, SSOConnector
 
 
 class WriteState(enum.StrEnum):
@@ -40,6 +40,27 @@ class WriteState(enum.StrEnum):
 
     NOT_SENT = "not_sent"
     REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Settlement(enum.StrEnum):
+    """
+    What reading showed of a write whose answer was in doubt.
+
+    Attributes:
+        APPLIED: What was asked for is there.
+        ALREADY: It was there before, and nobody wrote since.
+        NOT_APPLIED: All is as it was before; the write may still arrive.
+        CONFLICT: Somebody else wrote.
+        GONE: The connector is no longer there.
+        UNKNOWN: It can't be known.
+    """
+
+    APPLIED = "applied"
+    ALREADY = "already"
+    NOT_APPLIED = "not_applied"
+    CONFLICT = "conflict"
+    GONE = "gone"
     UNKNOWN = "unknown"
 
 
@@ -114,7 +135,15 @@ class InvalidRequestError(CfssoError, ValueError):
 
 
 class APIConnectionError(CfssoError):
-    """There is no complete answer."""
+    """
+    There is no complete answer.
+
+    Attributes:
+        retryable: Whether the same request may fare better in a moment; it may not
+            if a certificate is wrong. Transports set it.
+    """
+
+    retryable: bool = True
 
 
 class APITimeoutError(APIConnectionError):
@@ -150,7 +179,12 @@ class UnprocessableEntityError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """429: more than the limit was sent; ``retry_after`` says when to go on."""
+    """
+    429, or a wait for a limit that is longer than allowed.
+
+    ``retry_after`` says when to go on. Its ``status`` is ``None`` if nothing was
+    sent, and 503 if an answer of that status asked for the wait.
+    """
 
 
 class InternalServerError(APIStatusError):
@@ -162,4 +196,22 @@ class APIResponseValidationError(CfssoError):
 
 
 class UnconfirmedWriteError(CfssoError):
-    """The write may have happened, and a read could not settle it."""
+    """
+    The write may have happened, and a read could not settle it.
+
+    Attributes:
+        settlement: What reading showed; never ``applied`` or ``already``.
+        found: The connector as last read. ``None``: it was not seen.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        settlement: Settlement = Settlement.UNKNOWN,
+        found: SSOConnector | None = None,
+        **details: Any,
+    ) -> None:
+        super().__init__(message, **details)
+        self.settlement = settlement
+        self.found = found

@@ -25,6 +25,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(aiohttp|asyncio|attrs?|collections|contextlib|datetime|dt|enum|os|pathlib)\..*"),
     (r"py:.*", r"(typing|types)\..*"),
+    (r"py:class", r"(cfsso\.testing\.\w+\.)?(T|Ts)"),
     # Rooms behind the front door; what is public of them is documented as cfsso.…
     (r"py:.*", r"cfsso\.(_\w+|emulator|errors|transports)\..*"),
     (r"py:obj", r"MAX_BODY"),

@@ -1,9 +1,10 @@
 """What all tests share: no network but loopback, and a shim for aioresponses."""
 
+import asyncio
 import inspect
 import ipaddress
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,8 @@ import aiohttp
 import aioresponses
 import hypothesis
 import pytest
+
+from cfsso.testing import VirtualTimeLoop
 
 # A busy machine is no failure, so no example has a deadline.
 hypothesis.settings.register_profile("cfsso", deadline=None)
@@ -40,6 +43,16 @@ def _refuse_other_networks(event: str, args: tuple[Any, ...]) -> None:
 def pytest_configure() -> None:
     """Hold every test to loopback, whatever it imports."""
     sys.addaudithook(_refuse_other_networks)
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run what is marked so in virtual time: nothing waits, and nothing reaches a socket."""
+    del config
+    if item.get_closest_marker("virtual_time"):
+        return {"virtual": VirtualTimeLoop}
+    return {"real": asyncio.new_event_loop}
 
 
 class _MockedResponse(aiohttp.ClientResponse):

@@ -147,9 +147,10 @@ class TestRequests:
         mine, other = cloud.add_account(), cloud.add_account()
         cloud.add_token("token-of-mine", [mine])
 
+        tokens = {mine: "token-of-mine"}
         async with (
             serving(cloud) as url,
-            cfsso.connect(api_token={mine: "token-of-mine"}, base_url=url) as connectors,
+            cfsso.AsyncSSOConnectors(cfsso.AiohttpTransport(tokens, base_url=url)) as connectors,
         ):
             assert () == await connectors.list(account_id=mine)
             with pytest.raises(cfsso.InvalidRequestError, match="add it to the mapping") as caught:

@@ -11,6 +11,8 @@ from scripted import ACCOUNT, CONNECTOR, DOMAIN, OPERATIONS, READS, Scripted, su
 import cfsso
 from cfsso import _checks
 
+pytestmark = pytest.mark.virtual_time
+
 BASE = "https://api.cloudflare.com/client/v4"
 NOT_SENT = cfsso.WriteState.NOT_SENT
 

@@ -1,5 +1,7 @@
 """The six operations: what they report, and what they do when an answer is in doubt."""
 
+import asyncio
+import copy
 import json
 import logging
 from typing import Any
@@ -16,6 +18,7 @@ from scripted import (
     OPERATIONS,
     OTHER,
     RAY,
+    READS,
     Scripted,
     failure,
     respond,
@@ -24,6 +27,8 @@ from scripted import (
 )
 
 import cfsso
+
+pytestmark = pytest.mark.virtual_time
 
 LOST = cfsso.APIConnectionError("lost", write=cfsso.WriteState.UNKNOWN)
 PATCH, GET, DELETE, LIST = f"PATCH {ITEM}", f"GET {ITEM}", f"DELETE {ITEM}", f"GET {COLLECTION}"
@@ -115,7 +120,7 @@ every_doubt = pytest.mark.parametrize("doubt", DOUBTS.values(), ids=DOUBTS)
 
 @every_doubt
 async def test_an_update_in_doubt_is_read(doubt: Any) -> None:
-    """What a read shows to have happened is a success, and was sent once."""
+    """What reads show to have happened is a success, and was sent once."""
     connectors, transport = over(doubt, success(shown()))
 
     assert (await enable(connectors)).enabled is True
@@ -124,17 +129,17 @@ async def test_an_update_in_doubt_is_read(doubt: Any) -> None:
 
 @every_doubt
 @pytest.mark.parametrize(
-    ("said", "reply"),
+    ("said", "reply", "reads"),
     [
-        ("; a read shows enabled=False", success(shown(enabled=False))),
-        ("; a read shows enabled=None", success({"id": CONNECTOR})),
-        (f"; reading failed too: 403 from {GET}: no reason given", failure(403)),
-        (f"; reading failed too: 200 from {GET}: an empty body", respond(b"")),
-        ("; reading failed too: lost", cfsso.APITimeoutError("lost")),
+        ("; a read shows enabled=False", success(shown(enabled=False)), 5),
+        ("; a read shows enabled=None", success({"id": CONNECTOR}), 5),
+        (f"; reading failed too: 403 from {GET}: no reason given", failure(403), 1),
+        (f"; reading failed too: 200 from {GET}: an empty body", respond(b""), 5),
+        ("; reading failed too: lost", cfsso.APITimeoutError("lost"), 5),
     ],
 )
-async def test_an_update_that_a_read_does_not_show(doubt: Any, said: str, reply: Any) -> None:
-    """What a read can't show is unconfirmed, and the error tells what the answer told."""
+async def test_an_update_that_no_read_shows(doubt: Any, said: str, reply: Any, reads: int) -> None:
+    """What no read shows is unconfirmed, and the error tells what the answer told."""
     connectors, transport = over(doubt, reply)
 
     with pytest.raises(cfsso.UnconfirmedWriteError) as caught:
@@ -143,11 +148,12 @@ async def test_an_update_that_a_read_does_not_show(doubt: Any, said: str, reply:
     error, cause = caught.value, caught.value.__cause__
     assert isinstance(cause, cfsso.CfssoError)
     assert f"may or may not have happened: {cause}{said}" == str(error)
-    assert vars(cause) == vars(error)
+    assert vars(cause) == {name: vars(error)[name] for name in vars(cause)}
     assert cfsso.WriteState.UNKNOWN is error.write
     assert (doubt.status if isinstance(doubt, cfsso.Response) else None) == error.status
     assert (RAY if isinstance(doubt, cfsso.Response) else None) == error.ray_id
-    assert [PATCH, GET] == transport.seen
+    assert cfsso.Settlement.UNKNOWN is error.settlement
+    assert [PATCH, *[GET] * reads] == transport.seen
 
 
 REFUSALS: dict[str, Any] = {
@@ -176,25 +182,31 @@ async def test_a_refusal_is_no_doubt(operation: str, refusal: Any) -> None:
 @pytest.mark.parametrize("operation", ["create", "begin_verification"])
 @pytest.mark.parametrize("name", ["lost", "success false in a 200", "html", "cut", "500", "302"])
 async def test_some_writes_are_sent_once(operation: str, name: str) -> None:
-    """A create or a begin_verification in doubt is neither repeated nor read."""
+    """A create or a begin_verification in doubt is not repeated."""
     connectors, transport = over(DOUBTS[name])
 
     with pytest.raises(cfsso.CfssoError) as caught:
         await OPERATIONS[operation](connectors, CONNECTOR, ACCOUNT)
 
     assert cfsso.WriteState.UNKNOWN is caught.value.write
-    assert 1 == len(transport.requests)
+    assert 1 == len([request for request in transport.requests if request.is_write])
+    assert operation == "create" or len(transport.requests) == 1
 
 
-async def test_a_create_must_show_what_was_asked_for() -> None:
-    """A create whose answer shows another value than was asked for is in doubt."""
-    connectors, transport = over(success(shown()))
+@pytest.mark.parametrize(
+    "shows",
+    [{"use_fedramp_language": False}, {"email_domain": "other.example"}, {"id": None}],
+    ids=str,
+)
+async def test_a_create_must_show_what_was_asked_for(shows: dict[str, Any]) -> None:
+    """A create whose answer shows something else than was asked for is in doubt."""
+    connectors, transport = over(success(shown(**{"use_fedramp_language": True, **shows})))
 
-    with pytest.raises(cfsso.APIResponseValidationError, match=r"use_fedramp_language=False$") as e:
+    with pytest.raises(cfsso.UnconfirmedWriteError) as caught:
         await connectors.create(account_id=ACCOUNT, email_domain=DOMAIN, use_fedramp_language=True)
 
-    assert cfsso.WriteState.UNKNOWN is e.value.write
-    assert 1 == len(transport.requests)
+    assert isinstance(caught.value.__cause__, cfsso.APIResponseValidationError)
+    assert [f"POST {COLLECTION}", *[LIST] * 5] == transport.seen
 
 
 @pytest.mark.parametrize("reply", [success(None), success(), success({"id": CONNECTOR})])
@@ -208,24 +220,24 @@ async def test_a_confirmed_delete_needs_no_read(reply: cfsso.Response) -> None:
 
 @pytest.mark.parametrize("name", ["lost", "another id", "html", "500", "204"])
 async def test_a_delete_in_doubt_is_looked_up(name: str) -> None:
-    """A connector that a complete list no longer has was deleted."""
+    """A connector that two complete lists no longer have was deleted."""
     connectors, transport = over(DOUBTS[name], success([shown(id=OTHER)]))
 
     await connectors.delete(CONNECTOR, account_id=ACCOUNT)
-    assert [DELETE, LIST] == transport.seen
+    assert [DELETE, LIST, LIST] == transport.seen
 
 
 @pytest.mark.parametrize(
-    ("said", "reply"),
+    ("said", "reply", "lists"),
     [
-        ("; a list still shows it", success([shown(id=OTHER), shown()])),
-        ("; a list left out 4 connectors", success([], result_info={"total_count": 4})),
-        (f"; listing failed too: 404 from {LIST}: no reason given", failure(404)),
-        (f"; listing failed too: 200 from {LIST}: expected list at $.result", success(None)),
+        ("; a list left out 4 connectors", success([], result_info={"total_count": 4}), 5),
+        ("; a list shows one without an id", success([shown(id=None)]), 5),
+        (f"; reading failed too: 404 from {LIST}: no reason given", failure(404), 1),
+        (f"; reading failed too: 200 from {LIST}: expected list at $.result", success(None), 5),
     ],
 )
-async def test_a_delete_that_a_list_does_not_show(said: str, reply: cfsso.Response) -> None:
-    """A delete that a list can't confirm is unconfirmed."""
+async def test_a_delete_that_no_list_shows(said: str, reply: cfsso.Response, lists: int) -> None:
+    """A delete that no list can confirm is unconfirmed."""
     connectors, transport = over(DOUBTS["500"], reply)
 
     with pytest.raises(cfsso.UnconfirmedWriteError) as caught:
@@ -234,7 +246,78 @@ async def test_a_delete_that_a_list_does_not_show(said: str, reply: cfsso.Respon
     assert str(caught.value).endswith(said)
     assert (500, RAY) == (caught.value.status, caught.value.ray_id)
     assert (cfsso.ResponseInfo(code=20500, message="no"),) == caught.value.errors
-    assert [DELETE, LIST] == transport.seen
+    assert [DELETE, *[LIST] * lists] == transport.seen
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(
+    ("raised", "write"),
+    [
+        (cfsso.APIConnectionError("lost"), cfsso.WriteState.UNKNOWN),
+        (cfsso.InvalidRequestError("closed"), cfsso.WriteState.NOT_SENT),
+        (ZeroDivisionError("a bug"), cfsso.WriteState.UNKNOWN),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_transport_that_does_not_tell(
+    operation: str, raised: Exception, write: cfsso.WriteState
+) -> None:
+    """What a transport forgets to say of a write counts as in doubt, but not a refusal of ours."""
+    connectors, transport = over(copy.copy(raised))
+
+    with pytest.raises(cfsso.CfssoError) as caught:
+        await OPERATIONS[operation](connectors, CONNECTOR, ACCOUNT)
+
+    assert (None if operation in READS else write) is caught.value.write
+    assert isinstance(raised, cfsso.CfssoError) or "ZeroDivisionError" in str(caught.value)
+    writes = [request for request in transport.requests if request.is_write]
+    assert (0 if operation in READS else 1) == len(writes)
+
+
+async def test_options_of_a_copy() -> None:
+    """A copy has the options that were given and all others, and shares the transport."""
+    connectors, transport = over(success([]))
+    events: list[cfsso.Event] = []
+
+    copied = connectors.with_options(deadline=1, max_wait=2.5, on_event=events.append)
+    again = copied.with_options()
+
+    await connectors.list(account_id=ACCOUNT)
+    assert [] == events
+    await again.list(account_id=ACCOUNT)
+    assert cfsso.EventKind.END is events[-1].kind
+    await again.with_options(deadline=None, max_wait=None, on_event=None).list(account_id=ACCOUNT)
+    assert 2 == len(events)
+    assert type(connectors) is type(again)
+    await copied.aclose()
+    assert (3, 1) == (len(transport.requests), transport.closed)
+
+
+@pytest.mark.parametrize("option", ["deadline", "max_wait"])
+@pytest.mark.parametrize("value", [-1, True, "1", float("nan")], ids=repr)
+async def test_impossible_options_are_refused(option: str, value: Any) -> None:
+    """What is no number of seconds is refused by name, at once and in a copy."""
+    connectors: Any = over(success([]))[0]
+
+    with pytest.raises(cfsso.InvalidRequestError, match=f"^{option} must be seconds from 0"):
+        cfsso.AsyncSSOConnectors(Scripted(success([])), **{option: value})
+    with pytest.raises(cfsso.InvalidRequestError, match=f"^{option} must be seconds from 0"):
+        connectors.with_options(**{option: value})
+
+
+async def test_a_deadline_of_a_read() -> None:
+    """A read that takes too long ends at the deadline."""
+
+    class Slow(Scripted):
+        async def send(self, request: cfsso.Request) -> cfsso.Response:
+            await asyncio.sleep(5.0)
+            return await super().send(request)
+
+    connectors = cfsso.AsyncSSOConnectors(Slow(success([])), deadline=4.0)
+    with pytest.raises(cfsso.APITimeoutError, match="no result within the deadline of 4 s") as e:
+        await connectors.list(account_id=ACCOUNT)
+    assert None is e.value.write
+    assert () == await connectors.with_options(deadline=6.0).list(account_id=ACCOUNT)
 
 
 async def test_a_list_that_is_not_all(caplog: pytest.LogCaptureFixture) -> None:

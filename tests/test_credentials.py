@@ -1,7 +1,10 @@
 """Tokens: where they come from, what is refused, and that nothing shows them."""
 
 import copy
+import hashlib
 import pickle
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -182,6 +185,88 @@ def test_what_is_no_source(source: Any) -> None:
         f" not {type(source).__name__}"
     )
     assert expected == refusal(Credentials(source))
+
+
+async def test_keys() -> None:
+    """A key tells tokens apart and nothing else: it is neither the token nor a hash of it."""
+    one = Credentials(TOKEN)
+    by_account = Credentials({ACCOUNT: TOKEN + "\n", OTHER: "other"})
+    key = await one.key(ACCOUNT)
+
+    assert [key] * 3 == [await one.key(OTHER), await one.key(""), await by_account.key(ACCOUNT)]
+    assert key != await by_account.key(OTHER)
+    assert TOKEN.encode() not in key
+    plain = [hashlib.new(name, TOKEN.encode()) for name in ("sha256", "sha512", "blake2b")]
+    assert key not in [found.digest() for found in plain]
+    with pytest.raises(cfsso.InvalidRequestError, match="is missing"):
+        await by_account.key("f" * 32)
+
+
+async def test_keys_hold_in_one_process() -> None:
+    """Another process has another key for the same token."""
+    code = (
+        "import asyncio; from cfsso.transports.credentials import Credentials;"
+        f" print(asyncio.run(Credentials({TOKEN!r}).key('')).hex())"
+    )
+    keys = {
+        subprocess.run(  # noqa: S603, ASYNC221 - our own code, and nobody waits
+            [sys.executable, "-c", code], capture_output=True, check=True, text=True
+        ).stdout.strip()
+        for _ in range(2)
+    }
+    assert 3 == len({*keys, (await Credentials(TOKEN).key("")).hex()})
+
+
+SOURCES: dict[str, Source] = {
+    "str": TOKEN,
+    "newline": TOKEN + "\r\n",
+    "mapping": {ACCOUNT: TOKEN},
+    "callable": lambda _account_id: TOKEN,
+    "async": give,
+}
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+async def test_one_token_has_one_key(source: Source) -> None:
+    """Wherever a token comes from, and for whichever account, its key is the same."""
+    assert await Credentials(TOKEN).key(OTHER) == await Credentials(source).key(ACCOUNT)
+
+
+@pytest.mark.parametrize("other", ["x", TOKEN.upper(), TOKEN + "x", "x" + TOKEN, TOKEN[:-1]])
+async def test_another_token_has_another_key(other: str) -> None:
+    """Two tokens never share a key, be they of one client or of two."""
+    credentials = Credentials({ACCOUNT: TOKEN, OTHER: other})
+
+    assert await credentials.key(ACCOUNT) != await credentials.key(OTHER)
+    assert await credentials.key(OTHER) == await Credentials(other).key("")
+
+
+async def test_a_replaced_token_has_another_key() -> None:
+    """A callable is asked for each key, so a token that was replaced counts by itself."""
+    tokens = iter([TOKEN, "second", TOKEN])
+    credentials = Credentials(lambda _account_id: next(tokens))
+    keys = [await credentials.key(ACCOUNT) for _ in range(3)]
+
+    assert [True, False] == [keys[0] == keys[2], keys[0] == keys[1]]
+
+
+@pytest.mark.parametrize(
+    ("said", "source"),
+    [
+        ("is missing: add it to the mapping", {OTHER: TOKEN}),
+        ("must be a str, not NoneType", {ACCOUNT: None}),
+        ("could not be had: LookupError", fail),
+        (ODD, lambda _account_id: f"{TOKEN}\ud800"),
+    ],
+    ids=["missing", "None", "fails", "surrogate"],
+)
+async def test_no_token_has_no_key(said: str, source: Any) -> None:
+    """An account whose token can't be had has no key, for the same reason."""
+    with pytest.raises(cfsso.InvalidRequestError) as caught:
+        await Credentials(source).key(ACCOUNT)
+
+    assert f"api_token for account {ACCOUNT} {said}" == str(caught.value)
+    assert TOKEN not in str(caught.value)
 
 
 def test_reprs() -> None:

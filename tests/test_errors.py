@@ -75,6 +75,8 @@ def test_one_error_is_also_a_value_error() -> None:
 def test_defaults(error: type[cfsso.CfssoError]) -> None:
     """An error that was told nothing but its message knows nothing else."""
     expected = dict.fromkeys(all_attributes()) | {"errors": (), "messages": ()}
+    if error is cfsso.UnconfirmedWriteError:
+        expected |= {"settlement": cfsso.Settlement.UNKNOWN, "found": None}
 
     assert expected == vars(error("why"))
     assert "why" == str(error("why"))
@@ -129,3 +131,27 @@ def test_a_long_message_is_cut() -> None:
 def test_write_states_are_their_texts() -> None:
     """A write state compares equal to the text that stands in journals and JSON."""
     assert ["not_sent", "refused", "unknown"] == list(cfsso.WriteState)
+
+
+def test_settlements_are_their_texts() -> None:
+    """A settlement compares equal to the text that stands in journals and JSON."""
+    expected = ["applied", "already", "not_applied", "conflict", "gone", "unknown"]
+
+    assert expected == list(cfsso.Settlement)
+
+
+@pytest.mark.parametrize("through", [copy.copy, lambda e: pickle.loads(pickle.dumps(e))])
+def test_what_was_found_survives(through: Any) -> None:
+    """A copied or pickled error still shows how the write was settled and what was found."""
+    found = cfsso.SSOConnector(id="a" * 32, enabled=False)
+    settlement = cfsso.Settlement.CONFLICT
+
+    again = through(cfsso.UnconfirmedWriteError("why", settlement=settlement, found=found))
+
+    assert (settlement, found) == (again.settlement, again.found)
+
+
+@pytest.mark.parametrize("error", [cfsso.APIConnectionError, cfsso.APITimeoutError])
+def test_a_failed_connection_may_be_tried_again(error: type[cfsso.APIConnectionError]) -> None:
+    """Unless a transport says otherwise, the same may fare better in a moment."""
+    assert error("why").retryable

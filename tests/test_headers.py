@@ -1,5 +1,6 @@
-"""How long an answer asks to wait."""
+"""How long an answer asks to wait, what it says is left, and when it was given."""
 
+import datetime as dt
 import math
 from collections.abc import Mapping
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cfsso._headers import BLOCK_SECONDS, retry_after
+from cfsso._headers import BLOCK_SECONDS, remaining, retry_after, server_time
 
 NOON = "Mon, 02 Mar 2026 12:00:00 GMT"
 
@@ -70,6 +71,7 @@ def test_garbage_names_no_time(text: str) -> None:
         (200.0, '"default";t=200;r=0;pk=:YQ==:'),
         (200.0, '"a,;\\"b";r=0;t=200'),
         (200.0, '"default";r=0;t=200;note="x;y,z"'),
+        (300.0, '"default";r=5;note="x;r=0;t=900"'),
         (60.0, '"burst";r=50;t=900, "perhour";r=0;t=60'),
         (90.0, '"a";r=0;t=60,"b";r=0;t=90,"c";r=0'),
         (300.0, '"default";r=50;t=30'),
@@ -101,6 +103,68 @@ def test_other_answers_name_no_time(status: int) -> None:
     assert retry_after(status, {}) is None
 
 
+POLICY = '"burst";q=100;w=60, "default";q=1200;w=300;qu="requests"'
+
+
+@pytest.mark.parametrize(
+    ("expected", "text", "policy"),
+    [
+        ((50, 30.0), '"default";r=50;t=30', None),
+        ((0, 30.0), '"default"; t=30; r=0', None),
+        ((999_999, 0.0), '"default";r=999999;t=0', None),
+        ((50, 30.0), '"burst";r=90;t=1, "default";r=50;t=30', None),
+        ((5, 1.0), '"burst";r=5;t=1, "default";r=50;t=30', None),
+        ((5, 1.0), '"burst";r=5;t=1, "default";r=5;t=30', None),
+        ((50, None), '"default";r=50', None),
+        ((50, 300.0), '"default";r=50', POLICY),
+        ((50, 60.0), '"burst";r=50', POLICY),
+        ((50, 30.0), '"default";r=50;t=30', POLICY),
+        ((50, None), '"other";r=50', POLICY),
+        ((50, None), '"default";r=50', '"default";q=1200'),
+        ((50, None), '"default";r=50', "default;w=300"),
+        ((50, 30.0), '"default";t=5, "other";r=50;t=30', None),
+        ((50, 30.0), '"default";r=50;t=30;pk=:YQ==:;note="r=0;r=0;t=9"', None),
+        ((50, None), '"default";r=50;t=-30', None),
+        ((50, None), '"default";r=50;t=1e9', None),
+        (None, '"default";r=-5;t=-30', None),
+        (None, '"default";r=1000000000;t=30', None),
+        (None, '"default";r=1_0;t=30', None),
+        (None, '"default";r=٣;t=30', None),
+        (None, '"default";r="0";t=30', None),
+        (None, '"default";t=30', POLICY),
+        (None, "default;r=0;t=30", POLICY),
+        (None, 'r==;;"default', POLICY),
+        (None, "", POLICY),
+        (None, None, POLICY),
+    ],
+)
+def test_what_remains(
+    expected: tuple[int, float | None] | None, text: str | None, policy: str | None
+) -> None:
+    """Of all limits the one with the least left counts, for as long as it or its policy says."""
+    given = {"ratelimit": text, "ratelimit-policy": policy}
+    headers = {name: value for name, value in given.items() if value is not None}
+    assert expected == remaining(headers)
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        (dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC), NOON),
+        (dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC), "Mon, 02 Mar 2026 12:00:00"),
+        (dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC), "Mon, 02 Mar 2026 12:00:00 -0000"),
+        (dt.datetime(2026, 3, 2, 11, tzinfo=dt.UTC), "Mon, 02 Mar 2026 12:00:00 +0100"),
+        (None, "yesterday"),
+        (None, "Mon, 99 Mar 2026 12:00:00 GMT"),
+        (None, ""),
+        (None, None),
+    ],
+)
+def test_the_time_of_the_server(expected: dt.datetime | None, text: str | None) -> None:
+    """An answer's Date has a zone, UTC if it names none; what can't be read is no date."""
+    assert expected == server_time({} if text is None else {"date": text})
+
+
 DATES = ["Mon,", "02", "Mar", "2026", "99999", "12:00:00", "24:61:61", "GMT", "-0000", "+2400"]
 LIMITS = ['"default"', ";r=0", ";t=9", ";t=", ",", '"', "\\", " ", "-", "nan", "1e5", "٣", "(", ")"]
 pieces = st.lists(st.sampled_from(DATES + LIMITS)).map(" ".join)
@@ -114,3 +178,61 @@ def test_any_text_asks_for_a_sane_time_or_none(text: str, date: str, status: int
 
     assert found is None or (math.isfinite(found) and found >= 0)
     assert status != 429 or found is not None
+
+
+@given(st.one_of(st.text(), pieces), st.one_of(st.text(), pieces))
+@example('"";r=0' * 50, "")
+def test_any_text_leaves_a_sane_number_or_none(text: str, policy: str) -> None:
+    """Whatever fields say, what remains is None or counts that are not negative."""
+    found = remaining({"ratelimit": text, "ratelimit-policy": policy})
+
+    assert found is None or 0 <= found[0] <= 999_999
+    assert found is None or found[1] is None or 0 <= found[1] <= 999_999
+
+
+def test_long_fields_are_read_in_no_time() -> None:
+    """No field makes reading take more than its length asks for."""
+    for piece in ('"a";r=1;', '"', '";', "\\", ';a="', '"a";r=1,', "=;"):
+        assert remaining({"ratelimit": piece * 100_000}) in {None, (1, None)}
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        ((7, 30.0), '"default";r=50;r=7;t=30'),
+        ((7, 60.0), '"perhour";r=7;t=60,\t"burst";r=50;t=5'),
+        ((50, 30.0), '"a;r=0, \\"b";r=50;t=30'),
+        ((50, None), '"default";r=50;t'),
+        (None, '"default";R=50;t=30'),
+        (None, '"default";r=1.5;t=30'),
+        (None, '"default";r=50 ;t=30'),
+        (None, '"default";r=50;t=30 "burst";r=7'),
+        (None, '"a";r=50;t=30,,"b";r=7;t=5'),
+        (None, '"default;r=50;t=30'),
+        (None, "limit=100, remaining=50, reset=30"),
+        (None, "50"),
+    ],
+)
+def test_what_remains_by_odd_fields(expected: tuple[int, float | None] | None, text: str) -> None:
+    """What RFC 9651 allows is read, of two values the last; what it does not is no field."""
+    assert expected == remaining(exhausted(text))
+
+
+numbers = st.integers(0, 999_999)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), numbers, numbers), min_size=1))
+def test_well_formed_fields_are_read(members: list[tuple[str, int, int]]) -> None:
+    """Of any list of members the first one with the least is found, with its time."""
+    text = ", ".join(f'"{name}";r={left};t={seconds}' for name, left, seconds in members)
+    _, left, seconds = min(members, key=lambda member: member[1])
+
+    assert (left, float(seconds)) == remaining(exhausted(text))
+
+
+@given(st.one_of(st.text(), pieces))
+def test_any_text_is_a_moment_or_none(text: str) -> None:
+    """Whatever Date holds, it is a moment with an offset, or nothing."""
+    found = server_time({"date": text})
+
+    assert found is None or found.utcoffset() is not None

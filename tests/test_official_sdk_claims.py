@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import datetime as dt
+import email.utils
+import json
 from collections.abc import AsyncIterator, Awaitable
 
 import anyio
@@ -41,8 +44,27 @@ class Server:
         method, path, _ = head.decode().split(" ", 2)
         self.requests.append((method, path, body))
         self.headers.append(head)
-        writer.write(self._reply)
+        writer.write(self.reply(method))
         await writer.drain()
+
+    def reply(self, method: str) -> bytes:
+        """Return the answer, as it stands on the wire."""
+        del method
+        return self._reply
+
+
+class Losing(Server):
+    """Does a create and loses the answer, but lists what it made."""
+
+    def reply(self, method: str) -> bytes:
+        """Return nothing, or the list."""
+        if method == "POST":
+            return b""
+        now = dt.datetime.now(dt.UTC)
+        made = {"id": CONNECTOR, "email_domain": "example.com", "created_on": now.isoformat()}
+        body = json.dumps({"success": True, "errors": [], "messages": [], "result": [made]})
+        date = email.utils.format_datetime(now, usegmt=True)
+        return answer(body.encode(), "200 OK", f"Date: {date}")
 
 
 @contextlib.asynccontextmanager
@@ -55,7 +77,7 @@ async def both(
     async with (
         raw_server(serve) as url,
         cloudflare.AsyncCloudflare(api_token="a-token", base_url=url) as official,
-        cfsso.connect(api_token="a-token", base_url=url) as ours,
+        cfsso.connect(api_token="a-token", base_url=url, deadline=1.0) as ours,
     ):
         yield official, ours
 
@@ -104,15 +126,17 @@ async def test_wrong_type(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_lost_create(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A create whose answer is lost is sent once, where theirs is sent three times."""
-    server = Server(b"")
+    """A create whose answer is lost is sent once and found, where theirs is sent three times."""
+    monkeypatch.setattr("cfsso._settling._PAUSES", (0.01,))
+    server = Losing(b"")
     async with both(server, monkeypatch) as (official, ours):
         with pytest.raises(cloudflare.APIConnectionError):
             await official.iam.sso.create(account_id=ACCOUNT, email_domain="example.com")
         assert 3 == len(server.requests)
         server.requests.clear()
-        error = await failure(ours.create(account_id=ACCOUNT, email_domain="example.com"))
-    assert (1, cfsso.WriteState.UNKNOWN) == (len(server.requests), error.write)
+        made = await ours.create(account_id=ACCOUNT, email_domain="example.com")
+    assert CONNECTOR == made.id
+    assert ["POST", "GET"] == [method for method, _, _ in server.requests]
 
 
 async def test_redirect(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 import cfsso
 from cfsso.emulator.http import serving
-from cfsso.testing import TRANSPORT_CONTRACT, OpenTransport, closed_means_closed
+from cfsso.testing import TRANSPORT_CONTRACT, FaultyTransport, OpenTransport
+from cfsso.testing.contract import closed_means_closed
 
 Check = Callable[[OpenTransport], Awaitable[None]]
 
@@ -28,7 +29,14 @@ async def over_http(cloud: cfsso.CloudflareEmulator) -> AsyncIterator[cfsso.Tran
         await transport.aclose()
 
 
-@pytest.mark.parametrize("open_transport", [in_memory, over_http])
+@asynccontextmanager
+async def without_faults(cloud: cfsso.CloudflareEmulator) -> AsyncIterator[cfsso.Transport]:
+    transport = FaultyTransport(cfsso.InMemoryTransport(cloud))
+    yield transport
+    await transport.aclose()
+
+
+@pytest.mark.parametrize("open_transport", [in_memory, over_http, without_faults])
 @pytest.mark.parametrize("check", TRANSPORT_CONTRACT, ids=lambda check: check.__name__)
 async def test_contract(check: Check, open_transport: OpenTransport) -> None:
     """Each transport of the package passes each check."""

@@ -19,6 +19,8 @@ def line(error: cfsso.CfssoError, target: Target) -> str:
 
 def advice(error: cfsso.CfssoError, target: Target) -> str:
     """Say what whoever ran the command should do about *error*."""
+    if isinstance(error, cfsso.UnconfirmedWriteError):
+        return f"run `{target.look}` before you repeat it"
     if error.write is cfsso.WriteState.UNKNOWN:
         return f"it may have happened: run `{target.look}` before you repeat it"
     for kind, text in _TEXTS:

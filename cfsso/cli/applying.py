@@ -1,6 +1,7 @@
 """A run on the screen: outcomes as they come, signals, and what it came to."""
 
 import asyncio
+import math
 import signal
 import sys
 from typing import Final
@@ -8,13 +9,17 @@ from typing import Final
 import cfsso
 from cfsso.cli import exit_codes, records, summary
 from cfsso.cli.options import Settings
-from cfsso.cli.progress import progress
+from cfsso.cli.progress import Progress, progress
 from cfsso.cli.screen import is_live, say
 from cfsso.cli.session import Session
 from cfsso.cli.signals import Signals
+from cfsso.cli.waits import Waits
 from cfsso.fleet import Changes, Outcome, OutcomeStatus
 
 _LEFT: Final = "left before its outcome was known"
+_OK: Final = 200
+# Whoever stops a run does not sit through a longer wait for the rate limit.
+_PATIENCE: Final = 5.0
 
 
 class Applying:
@@ -37,6 +42,8 @@ class Applying:
         self._concurrency = concurrency
         self._stop = asyncio.Event()
         self._outcomes: list[Outcome] = []
+        # The accounts that were listed, and so may have been written to.
+        self._listed: set[str] = set()
         self._broken: OSError | None = None
         self._elapsed = 0.0
 
@@ -61,11 +68,21 @@ class Applying:
     async def _run(self) -> int | None:
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        signals = Signals(self._ask_to_stop)
+        # A bar and JSON on one terminal would overwrite each other.
+        live = is_live(sys.stderr) and not (self._settings.json and sys.stdout.isatty())
+        waits = Waits(limits=not live)
+        signals = Signals(lambda: self._ask_to_stop(waits.left()))
+
+        def watch(event: cfsso.Event) -> None:
+            """Take notice of what happens in the run."""
+            waits(event)
+            self._watch(event)
+
         async with self._session.connectors() as connectors:
-            with signals:
+            watched = connectors.with_options(on_event=watch)
+            with signals, progress(len(self._changes), live=live, left=waits.left) as shown:
                 try:
-                    await self._take_outcomes(connectors)
+                    await self._take_outcomes(watched, shown)
                 except asyncio.CancelledError:
                     if signals.received is None:
                         raise
@@ -73,16 +90,17 @@ class Applying:
         self._elapsed = loop.time() - begun
         return signals.received
 
-    async def _take_outcomes(self, connectors: cfsso.AsyncSSOConnectors) -> None:
+    async def _take_outcomes(self, connectors: cfsso.AsyncSSOConnectors, shown: Progress) -> None:
         outcomes = cfsso.fleet.apply(
-            connectors, self._changes, concurrency=self._concurrency, stop=self._stop
+            connectors,
+            self._changes,
+            concurrency=self._concurrency,
+            max_wait=self._settings.max_wait,
+            stop=self._stop,
         )
-        # A bar and JSON on one terminal would overwrite each other.
-        live = is_live(sys.stderr) and not (self._settings.json and sys.stdout.isatty())
-        with progress(len(self._changes), live=live) as shown:
-            async for outcome in outcomes:
-                self._take(outcome)
-                shown.add(green=outcome.status.is_green)
+        async for outcome in outcomes:
+            self._take(outcome)
+            shown.add(green=outcome.status.is_green)
 
     def _take(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
@@ -95,12 +113,28 @@ class Applying:
             self._broken = error
             self._stop.set()
 
-    def _ask_to_stop(self) -> None:
+    def _watch(self, event: cfsso.Event) -> None:
+        """See which accounts the run has looked at, or failed to."""
+        ended = event.kind is cfsso.EventKind.END and event.error is not None
+        if event.operation == "list" and (event.status == _OK or ended):
+            self._listed.add(event.account_id)
+
+    def _ask_to_stop(self, left: float) -> bool:
+        """Stop; return whether to leave at once."""
         self._stop.set()
-        say("stopping: no further write is sent; once more to leave at once")
+        leave = left > _PATIENCE
+        if leave:
+            say(f"stopping at once: the rate limit asks to wait {math.ceil(left):,} s more")
+        else:
+            say("stopping: no further write is sent; once more to leave at once")
+        return leave
 
     def _give_up(self) -> None:
         done = {(o.change.account_id, o.change.sso_connector_id) for o in self._outcomes}
         for change in self._changes:
-            if (change.account_id, change.sso_connector_id) not in done:
+            if (change.account_id, change.sso_connector_id) in done:
+                continue
+            if change.account_id in self._listed:
                 self._take(Outcome(change=change, status=OutcomeStatus.UNKNOWN, note=_LEFT))
+            else:
+                self._take(Outcome(change=change, status=OutcomeStatus.NOT_ATTEMPTED))

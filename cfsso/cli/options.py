@@ -1,5 +1,6 @@
 """The options that all commands share; they stand before or after the command."""
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ class Settings:
         json: Whether results are JSON Lines.
         emulate: The state file of a Cloudflare in memory. ``None``: the real one.
         token_file: ``None``: the token stands in the environment.
+        max_wait: Seconds that one call may wait for a rate limit. ``None``: no bound.
     """
 
     def __init__(self) -> None:
@@ -27,6 +29,7 @@ class Settings:
         self.json = False
         self.emulate: str | None = None
         self.token_file: str | None = None
+        self.max_wait: float | None = None
 
     def check(self) -> None:
         """
@@ -52,6 +55,27 @@ class Command(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write both sections."""
         write_options(self, ctx, formatter)
+
+
+class Seconds(click.FloatRange):
+    """A time from 0 on; neither infinite nor no number."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """
+        Return the seconds.
+
+        Raises:
+            click.BadParameter: They are none.
+        """
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is not a finite number of seconds", param, ctx)
+        return seconds
 
 
 def write_options(
@@ -106,6 +130,13 @@ _GLOBAL = (
         "--token-file",
         metavar="FILE",
         help="Read the API token from a file instead of CLOUDFLARE_API_TOKEN.",
+    ),
+    _global(
+        "--max-wait",
+        metavar="SECONDS",
+        type=Seconds(),
+        help="How long one call may wait for a rate limit before it fails. As long as it takes"
+        " unless given.",
     ),
 )
 

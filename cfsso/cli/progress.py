@@ -3,6 +3,7 @@
 import asyncio
 import math
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -16,11 +17,45 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from cfsso.cli.render import screen
+from cfsso.cli.render import rate_text, screen
 from cfsso.cli.screen import is_live, say
 
 _SECONDS: Final = 5.0
 _TARGETS: Final = 500
+
+
+def never() -> float:
+    """Return the wait of whoever waits for nothing."""
+    return 0.0
+
+
+def pace(done: int, total: int, elapsed: float, left: float) -> tuple[float, float] | None:
+    """
+    Return the targets a second and the seconds left, by the whole run so far.
+
+    Outcomes come an account at a time, so the last ones alone say nothing. The present
+    wait counts from its beginning: otherwise what is left would grow all through it,
+    and it is as long as those that the rest will meet.
+
+    Args:
+        done: How many targets are done.
+        total: How many there are.
+        elapsed: Seconds since the run began.
+        left: Seconds that the present wait goes on.
+
+    Returns:
+        ``None`` while there is nothing to go by.
+    """
+    if not done or elapsed <= 0:
+        return None
+    rate = done / (elapsed + left)
+    return rate, (left + (total - done) / rate if done < total else 0.0)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class Progress(Protocol):
@@ -44,22 +79,27 @@ class Progress(Protocol):
         ...
 
 
-def progress(total: int, *, live: bool | None = None) -> Progress:
+def progress(
+    total: int, *, live: bool | None = None, left: Callable[[], float] = never
+) -> Progress:
     """
     Return what shows the progress of a run of *total* targets.
 
     Args:
         total: How many targets there are.
         live: Whether there is a bar. ``None``: if stderr is a terminal.
+        left: Returns for how many seconds the rate limit holds up the run yet.
     """
-    return Live(total) if (is_live(sys.stderr) if live is None else live) else Lines(total)
+    live = is_live(sys.stderr) if live is None else live
+    return Live(total, left) if live else Lines(total, left)
 
 
 class Lines:
     """A line from time to time, and one at the end."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, left: Callable[[], float] = never) -> None:
         self._total = total
+        self._left = left
         self._done = 0
         self._not_green = 0
         self._begun = self._told = 0.0
@@ -88,38 +128,54 @@ class Lines:
 
     def _line(self, elapsed: float) -> str:
         line = f"{self._done:,} of {self._total:,} done, {self._not_green:,} not green"
-        if elapsed <= 0:
+        known = pace(self._done, self._total, elapsed, self._left())
+        if known is None:
             return line
-        rate = self._done / elapsed
-        left = (self._total - self._done) / rate
-        return f"{line}, {rate:,.0f}/s" + (f", about {left:,.0f} s left" if left else "")
+        rate, left = known
+        return f"{line}, {rate_text(rate)}" + (f", about {left:,.0f} s left" if left else "")
+
+
+class _Wait(ProgressColumn):
+    """The countdown of a wait for the rate limit, or nothing."""
+
+    def __init__(self, left: Callable[[], float]) -> None:
+        super().__init__()
+        self._left = left
+
+    def render(self, task: Task) -> Text:
+        """Return it."""
+        del task
+        left = self._left()
+        return Text(f"rate limit: {_clock(left)}" if left else "", "yellow")
 
 
 class _Pace(ProgressColumn):
-    """
-    The rate and the time left, by the whole run so far.
+    """The rate and the time left."""
 
-    Outcomes come an account at a time, so the last ones alone say nothing.
-    """
+    def __init__(self, left: Callable[[], float]) -> None:
+        super().__init__()
+        self._left = left
 
     def render(self, task: Task) -> Text:
         """Return both, or a blank while there is nothing to go by."""
-        if not task.completed or not task.elapsed:
+        total = int(task.total or 0)
+        known = pace(int(task.completed), total, task.elapsed or 0.0, self._left())
+        if known is None:
             return Text("")
-        rate = task.completed / task.elapsed
-        minutes, seconds = divmod(math.ceil((task.remaining or 0) / rate), 60)
-        return Text(f"{rate:,.0f}/s  ETA {minutes}:{seconds:02}")
+        rate, left = known
+        return Text(f"{rate_text(rate)}  ETA {_clock(left)}")
 
 
 class Live:
     """A bar with the rate and the time left, redrawn in place and gone at the end."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, left: Callable[[], float] = never) -> None:
         self._bar = Bar(
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.description}", markup=False),
-            _Pace(),
+            _Wait(left),
+            _Pace(left),
             console=screen(sys.stderr),
             transient=True,
             expand=True,

@@ -33,6 +33,8 @@ _WIDTHS: Final[Mapping[str, int]] = {
 # A domain beside a reason.
 _SHORT: Final = 24
 _TEXT: Final = 2000
+# A rate below this has a decimal place.
+_FAST: Final = 10
 
 STYLES: Final[Mapping[str, str]] = {
     "changed": "green",
@@ -72,6 +74,13 @@ def cell(text: str, style: str = "") -> Text:
 def word(status: str) -> Text:
     """Return a status in its colour, if it has one."""
     return cell(status, STYLES.get(status, ""))
+
+
+def rate_text(rate: float) -> str:
+    """Return a number a second with two digits that mean something."""
+    if rate < 1:
+        return f"{60 * rate:.1f}/min"
+    return f"{rate:,.0f}/s" if rate >= _FAST else f"{rate:.1f}/s"
 
 
 def show_connectors(accounts: Iterable[tuple[str, Sequence[cfsso.SSOConnector]]]) -> None:

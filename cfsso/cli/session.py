@@ -13,6 +13,7 @@ from cfsso.cli.proxies import proxy_for
 from cfsso.cli.screen import say
 from cfsso.cli.signals import Signals
 from cfsso.cli.tokens import read_token
+from cfsso.cli.waits import Waits
 
 if TYPE_CHECKING:
     import logging
@@ -73,7 +74,7 @@ class Session:
             with Signals() as signals:
                 try:
                     async with self.connectors() as connectors:
-                        return await work(connectors)
+                        return await work(connectors.with_options(on_event=Waits()))
                 except asyncio.CancelledError:
                     if signals.received is None:
                         raise
@@ -121,13 +122,18 @@ class Session:
         path = settings.token_file
         if path is None:
             try:
-                return cfsso.connect(base_url=settings.base_url, proxy=proxy)
+                return cfsso.connect(
+                    base_url=settings.base_url, proxy=proxy, max_wait=settings.max_wait
+                )
             except cfsso.InvalidRequestError as error:
                 problem = str(error).replace("pass api_token", "give --token-file FILE")
         else:
             try:
                 return cfsso.connect(
-                    api_token=read_token(path, self._warn), base_url=settings.base_url, proxy=proxy
+                    api_token=read_token(path, self._warn),
+                    base_url=settings.base_url,
+                    proxy=proxy,
+                    max_wait=settings.max_wait,
                 )
             except cfsso.InvalidRequestError as error:
                 problem = str(error).replace("api_token", f"the token in {path}")

@@ -13,14 +13,14 @@ class Signals:
     Turns signals into calls for as long as the context lasts.
 
     Args:
-        on_first: What the first signal calls; any further one cancels the task.
-            ``None``: the first one cancels it.
+        on_first: What the first signal calls; if it returns true, and by any further
+            signal, the task is cancelled. ``None``: the first one cancels it.
 
     Attributes:
         received: The number of the first signal. ``None``: there was none.
     """
 
-    def __init__(self, on_first: Callable[[], object] | None = None) -> None:
+    def __init__(self, on_first: Callable[[], bool | None] | None = None) -> None:
         self._on_first = on_first
         self.received: int | None = None
 
@@ -48,7 +48,5 @@ class Signals:
         first = self.received is None
         if first:
             self.received = number
-        if first and self._on_first is not None:
-            self._on_first()
-        else:
+        if not first or self._on_first is None or self._on_first():
             task.cancel()

@@ -97,7 +97,7 @@ def _show_counts(console: Console, counts: Counter[str]) -> None:
 def _line(outcomes: Sequence[Outcome], elapsed: float, merged: int) -> str:
     accounts = len({outcome.change.account_id for outcome in outcomes})
     green = sum(outcome.status.is_green for outcome in outcomes)
-    rate = f"{len(outcomes) / elapsed:,.0f}/s" if elapsed > 0 else "at once"
+    rate = render.rate_text(len(outcomes) / elapsed) if elapsed > 0 else "at once"
     line = (
         f"{counted(len(outcomes), 'connector')} in {counted(accounts, 'account')},"
         f" {green:,} green, in {elapsed:.1f} s ({rate})"

@@ -18,6 +18,7 @@ async def update(
     What only disables is sent without a look first: nothing may stand in its way.
     """
     key = target.sso_connector_id or ""
+    before = None
     if wished.get("enabled") is not False:
         try:
             before = await connectors.get(key, account_id=target.account_id)
@@ -27,7 +28,13 @@ async def update(
             return Result(target=target, status=OutcomeStatus.UNCHANGED, connector=before)
     return await _written(
         target,
-        lambda: connectors.update(key, account_id=target.account_id, **wished),
+        lambda: connectors.update(
+            key,
+            account_id=target.account_id,
+            enabled=wished.get("enabled", cfsso.UNSET),
+            use_fedramp_language=wished.get("use_fedramp_language", cfsso.UNSET),
+            before=before,
+        ),
         lambda: connectors.get(key, account_id=target.account_id),
         lambda connector: _differs(connector, wished),
     )
@@ -95,9 +102,18 @@ def failed(target: Target, error: cfsso.CfssoError) -> Result:
     """
     if isinstance(error, cfsso.InvalidRequestError):
         raise error
+    found = error.found if isinstance(error, cfsso.UnconfirmedWriteError) else None
+    if found is not None and target.sso_connector_id is None:
+        target = Target(target.account_id, found.id or None)
+    return Result(target=target, status=_status(error), connector=found, error=error)
+
+
+def _status(error: cfsso.CfssoError) -> OutcomeStatus:
+    others = {cfsso.Settlement.CONFLICT, cfsso.Settlement.GONE}
+    if isinstance(error, cfsso.UnconfirmedWriteError) and error.settlement in others:
+        return OutcomeStatus.CONFLICT
     unknown = error.write is cfsso.WriteState.UNKNOWN
-    status = OutcomeStatus.UNKNOWN if unknown else OutcomeStatus.FAILED
-    return Result(target=target, status=status, error=error)
+    return OutcomeStatus.UNKNOWN if unknown else OutcomeStatus.FAILED
 
 
 async def _written(

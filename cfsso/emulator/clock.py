@@ -1,6 +1,7 @@
 """Emulated time: it goes on while one event loop runs, or by hand."""
 
 import datetime as dt
+import functools
 import sys
 import time
 from typing import Any, Final
@@ -15,6 +16,12 @@ SLACK: Final = 1e-6
 
 LONGEST: Final = 100 * 365.25 * 24 * 60 * 60
 """Seconds that may pass by hand: a hundred years, long before floats lose count."""
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 
 # The last tick that has a date.
 _END: Final = 253_402_300_799 * TICKS + TICKS - 1
@@ -50,6 +57,10 @@ class Clock:
             self._offset = self._elapsed - loop.time()
         return self._elapsed
 
+    def date(self) -> str:
+        """Return the wall clock as the ``Date`` of an answer has it (RFC 9110)."""
+        return _date(int(min(self._epoch + self.now(), _END // TICKS)))
+
     def advance(self, seconds: float) -> None:
         """
         Move on by *seconds*.
@@ -78,6 +89,15 @@ class Clock:
         seconds, fraction = divmod(min(ticks, _END), TICKS)
         date = dt.datetime.fromtimestamp(seconds, dt.UTC).replace(tzinfo=None)
         return f"{date.isoformat()}.{fraction:04d}Z"
+
+
+# Most answers are of the same second as the one before.
+@functools.lru_cache(maxsize=1)
+def _date(seconds: int) -> str:
+    # Not with strftime(), which speaks the machine's language.
+    at = dt.datetime.fromtimestamp(seconds, dt.UTC)
+    day, month = _DAYS[at.weekday()], _MONTHS[at.month - 1]
+    return f"{day}, {at.day:02d} {month} {at.year:04d} {at.time().isoformat()} GMT"
 
 
 def _running_loop() -> Any:

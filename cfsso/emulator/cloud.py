@@ -61,6 +61,7 @@ class CloudflareEmulator:
         self._service = Service(
             self._accounts,
             Operations(self._accounts, self._make),
+            clock=self._clock,
             limiter=Limiter(rate_limit),
             tokens=self._tokens,
             draw=self._draw,
@@ -112,6 +113,11 @@ class CloudflareEmulator:
             OSError: It can't be written; what was there is untouched.
         """
         state.write(path, self.to_state())
+
+    @property
+    def date(self) -> str:
+        """The present by its own clock, as the ``Date`` of an answer shows it."""
+        return self._clock.date()
 
     @property
     def requests(self) -> list[LoggedRequest]:

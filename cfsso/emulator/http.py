@@ -43,7 +43,7 @@ def app(cloud: CloudflareEmulator) -> web.Application:
             response = await _handle(cloud, request)
         except Exception:
             logger.exception("The emulator failed")
-            response = _refuse(answers.broken())
+            response = _refuse(cloud, answers.broken())
         await asyncio.sleep(cloud.latency)
         headers = CIMultiDict(response.headers)
         headers.extend(_OTHERS)
@@ -90,21 +90,23 @@ async def _handle(cloud: CloudflareEmulator, incoming: web.Request) -> Response:
     try:
         body = await incoming.read()
     except web.HTTPRequestEntityTooLarge:
-        return _refuse(answers.too_large())
+        return _refuse(cloud, answers.too_large())
     except (web.RequestPayloadError, ConnectionError):
         # After the latter nobody is there to see the answer.
-        return _refuse(answers.bad_body("The request body can't be read"))
+        return _refuse(cloud, answers.bad_body("The request body can't be read"))
     try:
         if path == raw:
             raise answers.unroutable(raw)
         request = Request(incoming.method, path, body or None)
     except InvalidRequestError:
-        return _refuse(answers.unroutable(path))
+        return _refuse(cloud, answers.unroutable(path))
     except answers.RefusedError as refusal:
-        return _refuse(refusal)
+        return _refuse(cloud, refusal)
     return cloud.handle(request, incoming.headers)
 
 
-def _refuse(refusal: answers.RefusedError) -> Response:
+def _refuse(cloud: CloudflareEmulator, refusal: answers.RefusedError) -> Response:
     # The answer to what can't even be put as a Request; the emulator sees nothing.
-    return respond(refusal.status, refusal.body, refusal.headers, random.getrandbits)
+    return respond(
+        refusal.status, refusal.body, refusal.headers, date=cloud.date, draw=random.getrandbits
+    )

@@ -6,6 +6,7 @@ import attrs
 
 from cfsso.emulator import answers, credentials
 from cfsso.emulator.accounts import Accounts
+from cfsso.emulator.clock import Clock
 from cfsso.emulator.limits import RETRY_AFTER, Limiter
 from cfsso.emulator.operations import Operations
 from cfsso.transports.base import MAX_BODY, Request, Response
@@ -42,6 +43,7 @@ class Service:
     Args:
         accounts: What there is.
         operations: What can be done with it.
+        clock: When.
         limiter: How often.
         tokens: By whom.
         draw: Gives random bits, as many as asked.
@@ -50,19 +52,21 @@ class Service:
         requests: All that was answered, in order.
     """
 
-    __slots__ = ("_accounts", "_draw", "_limiter", "_operations", "_tokens", "requests")
+    __slots__ = ("_accounts", "_clock", "_draw", "_limiter", "_operations", "_tokens", "requests")
 
     def __init__(
         self,
         accounts: Accounts,
         operations: Operations,
         *,
+        clock: Clock,
         limiter: Limiter,
         tokens: credentials.Tokens,
         draw: Callable[[int], int],
     ) -> None:
         self._accounts = accounts
         self._operations = operations
+        self._clock = clock
         self._limiter = limiter
         self._tokens = tokens
         self._draw = draw
@@ -95,7 +99,7 @@ class Service:
                 credential=credential,
             )
         )
-        return respond(status, body, own, self._draw)
+        return respond(status, body, own, date=self._clock.date(), draw=self._draw)
 
     def _perform(self, request: Request, token: str | None) -> bytes:
         served = None if token is None else self._tokens.accounts(token)
@@ -110,8 +114,9 @@ class Service:
 
 
 def respond(
-    status: int, body: bytes, own: Mapping[str, str], draw: Callable[[int], int]
+    status: int, body: bytes, own: Mapping[str, str], *, date: str, draw: Callable[[int], int]
 ) -> Response:
     """Return an answer with the headers that all have, and with its *own*."""
     ray = f"{draw(64):016x}-AMS"
-    return Response(status, {"content-type": "application/json", "cf-ray": ray, **own}, body)
+    headers = {"date": date, "content-type": "application/json", "cf-ray": ray, **own}
+    return Response(status, headers, body)

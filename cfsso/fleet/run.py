@@ -15,8 +15,11 @@ from cfsso.errors import (
     InvalidRequestError,
     NotFoundError,
     RateLimitError,
+    Settlement,
+    UnconfirmedWriteError,
     WriteState,
 )
+from cfsso.events import Event, OnEvent
 from cfsso.fleet.changes import Change
 from cfsso.fleet.outcomes import Outcome, OutcomeStatus
 from cfsso.models import SSOConnector, VerificationStatus
@@ -33,6 +36,7 @@ async def apply(
     changes: Iterable[Change] | AsyncIterable[Change],
     *,
     concurrency: int = 32,
+    max_wait: float | None = None,
     stop: asyncio.Event | None = None,
 ) -> AsyncIterator[Outcome]:
     """
@@ -49,6 +53,9 @@ async def apply(
         connectors: Where the targets are.
         changes: Each connector at most once.
         concurrency: How many requests may be under way at once, at least 1.
+        max_wait:
+            Seconds that each call may wait for rate limits, whatever *connectors* say.
+            ``None``: no bound, since a run takes the time that the limits ask for.
         stop:
             Once it is set no further write is sent; those under way are finished
             and read back, and the other targets end as ``not_attempted``.
@@ -60,6 +67,7 @@ async def apply(
     accounts = await _by_account(changes)
     if type(concurrency) is not int or concurrency < 1:
         raise InvalidRequestError(f"concurrency must be a whole number from 1, not {concurrency!r}")
+    connectors = connectors.with_options(max_wait=max_wait)
     places = asyncio.Semaphore(concurrency)
     stop = stop or asyncio.Event()
     outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue()
@@ -179,22 +187,44 @@ class _Account:
         async with self.places:
             if self.stop.is_set():
                 return Outcome(change=change, status=OutcomeStatus.NOT_ATTEMPTED, before=before)
+            writes = _Writes(self.connectors.on_event)
             try:
-                await self.connectors.update(
+                await self.connectors.with_options(on_event=writes).update(
                     change.sso_connector_id,
                     account_id=change.account_id,
                     enabled=change.enabled,
                     use_fedramp_language=change.use_fedramp_language,
+                    before=before,
                 )
             except CfssoError as error:
                 return Outcome(
                     change=change,
-                    status=_UNKNOWN if error.write is WriteState.UNKNOWN else OutcomeStatus.FAILED,
+                    status=_status(error),
                     before=before,
                     error=error,
-                    attempts=int(error.write in {WriteState.REFUSED, WriteState.UNKNOWN}),
+                    attempts=writes.count,
                 )
-        return Outcome(change=change, status=_CHANGED, before=before, attempts=1)
+        return Outcome(change=change, status=_CHANGED, before=before, attempts=writes.count)
+
+
+class _Writes:
+    """Counts the writes of one call, and passes on what happens."""
+
+    def __init__(self, on_event: OnEvent | None) -> None:
+        self._on_event = on_event
+        self.count = 0
+
+    def __call__(self, event: Event) -> None:
+        self.count = event.writes
+        if self._on_event is not None:
+            self._on_event(event)
+
+
+def _status(error: CfssoError) -> OutcomeStatus:
+    conflicts = {Settlement.CONFLICT, Settlement.GONE}
+    if isinstance(error, UnconfirmedWriteError) and error.settlement in conflicts:
+        return OutcomeStatus.CONFLICT
+    return _UNKNOWN if error.write is WriteState.UNKNOWN else OutcomeStatus.FAILED
 
 
 class _Stopped(Exception):  # noqa: N818 - nothing went wrong

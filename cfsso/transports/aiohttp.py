@@ -52,6 +52,14 @@ _FAILURES: tuple[tuple[type[BaseException], type[APIConnectionError], WriteState
     (Exception, APIConnectionError, WriteState.UNKNOWN, "the request failed"),
 )
 
+# What a second try can't mend.
+_HOPELESS = (
+    aiohttp.ClientSSLError,
+    aiohttp.ServerFingerprintMismatch,
+    aiohttp.InvalidURL,
+    aiohttp.NonHttpUrlClientError,
+)
+
 
 class AiohttpTransport:
     """
@@ -261,11 +269,13 @@ def _failure(error: Exception, request: Request) -> APIConnectionError:
     # Only what the system says: aiohttp's own texts may hold URLs and headers.
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     said = cause.strerror if isinstance(cause, OSError) else None
-    return kind(
+    failure = kind(
         f"{request}: {phrase}{f': {said}' if said else ''}",
         write=request.write_state(write),
         request=request,
     )
+    failure.retryable = not isinstance(error, _HOPELESS)
+    return failure
 
 
 def _unusable(request: Request, message: str) -> InvalidRequestError:

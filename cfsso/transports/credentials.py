@@ -15,6 +15,8 @@ TokenSource: TypeAlias = str | Mapping[str, str] | Callable[[str], str | Awaitab
 VARIABLE: Final = "CLOUDFLARE_API_TOKEN"
 OTHER_VARIABLES: Final = ("CLOUDFLARE_EMAIL", "CLOUDFLARE_API_KEY")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
+# Of this process: what is made with it tells nothing elsewhere.
+_KEY: Final = os.urandom(32)
 
 
 class Secret:
@@ -136,6 +138,20 @@ class Credentials:
                 f"api_token for account {account_id or '(none)'} {problem}"
             ) from cause
         return secret
+
+    async def key(self, account_id: str) -> bytes:
+        """
+        Return what tells the token of an account from others, and nothing else.
+
+        It holds in this process only. Two accounts with one token have one key.
+
+        Raises:
+            InvalidRequestError: There is no token, or it can't be one.
+        """
+        import hashlib
+
+        secret = await self.secret(account_id)
+        return hashlib.blake2b(secret.reveal().encode(), key=_KEY).digest()
 
     async def _look_up(self, account_id: str) -> tuple[Secret | None, str | None, Exception | None]:
         try:

@@ -1,4 +1,4 @@
-"""A cloud in a file, a way to run the command in this process, and a transport that fails."""
+"""A cloud in a file, a way to run the command in this process, and transports that fail."""
 
 import asyncio
 import inspect
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 
 import cfsso
 from cfsso.cli.app import app
+from cfsso.emulator.http import serving
+from cfsso.testing import FaultyTransport, run_in_virtual_time
 
 # Development mode would add lines of its own to stderr.
 _PLAIN = {"PYTHONDEVMODE": "", "PYTHONASYNCIODEBUG": ""}
@@ -120,6 +123,37 @@ def spawn() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
             process.kill()
 
 
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[cfsso.CloudflareEmulator], str]]:
+    """Return what puts an emulator behind a port, in a thread of its own; it returns the URL."""
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "any")
+    stops: list[Callable[[], object]] = []
+    threads: list[threading.Thread] = []
+
+    def serve(emulator: cfsso.CloudflareEmulator) -> str:
+        urls: list[str] = []
+        begun = threading.Event()
+
+        async def stay() -> None:
+            loop, ended = asyncio.get_running_loop(), asyncio.Event()
+            stops.append(lambda: loop.call_soon_threadsafe(ended.set))
+            async with serving(emulator) as url:
+                urls.append(url)
+                begun.set()
+                await ended.wait()
+
+        threads.append(threading.Thread(target=lambda: asyncio.run(stay())))
+        threads[-1].start()
+        assert begun.wait(30)
+        return urls[0]
+
+    yield serve
+    for stop in stops:
+        stop()
+    for thread in threads:
+        thread.join(30)
+
+
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away what a developer's shell may hold."""
@@ -171,6 +205,40 @@ def hooked(monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> Callable[[Hook], No
         monkeypatch.setattr("cfsso.connect", connect)
 
     return hooked
+
+
+class _Reused:
+    """A transport that outlives the commands that use it."""
+
+    def __init__(self, inner: cfsso.Transport) -> None:
+        self._inner = inner
+
+    async def send(self, request: cfsso.Request) -> cfsso.Response:
+        """Send."""
+        return await self._inner.send(request)
+
+    async def aclose(self) -> None:
+        """Stay open."""
+
+
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> FaultyTransport:
+    """Return what lies below the pacing and the retries of each command; it leads to the cloud."""
+    transport = FaultyTransport(cfsso.InMemoryTransport(cloud.emulator))
+
+    def connect(*, max_wait: float | None, **_options: object) -> cfsso.AsyncSSOConnectors:
+        paced = cfsso.PacingTransport(_Reused(transport))
+        stack = cfsso.RetryingTransport(paced)
+        return cfsso.AsyncSSOConnectors(stack, deadline=120.0, max_wait=max_wait)
+
+    monkeypatch.setattr("cfsso.connect", connect)
+    return transport
+
+
+@pytest.fixture
+def virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each command run on an event loop where waiting takes no time; it sees no signal."""
+    monkeypatch.setattr("asyncio.run", run_in_virtual_time)
 
 
 @pytest.fixture

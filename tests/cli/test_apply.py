@@ -180,6 +180,7 @@ def test_the_question_says_how_much_it_is(typed: str, code: int, run: Any, cloud
     assert ("cfsso: not confirmed: nothing was sent" in ran.err) is (code == 1)
 
 
+@pytest.mark.usefixtures("virtual_time")
 def test_an_unknown_outcome_exits_4(run: Any, cloud: Any, hooked: Any) -> None:
     """One target of which nothing is known outweighs all others."""
     connector, other = cloud.add(), cloud.add()

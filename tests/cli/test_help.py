@@ -138,6 +138,20 @@ def test_main_takes_the_arguments_of_the_process(
             ),
         ),
         (
+            ["list", "a" * 32, "--max-wait", "-1"],
+            (
+                "cfsso: Invalid value for '--max-wait': -1.0 is not in the range x>=0:"
+                " see cfsso list --help"
+            ),
+        ),
+        (
+            ["list", "a" * 32, "--max-wait", "nan"],
+            (
+                "cfsso: Invalid value for '--max-wait': 'nan' is not a finite number of seconds:"
+                " see cfsso list --help"
+            ),
+        ),
+        (
             ["apply", "rollout.csv", "--concurrency", "0"],
             (
                 "cfsso: Invalid value for '--concurrency': 0 is not in the range x>=1:"

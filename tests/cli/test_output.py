@@ -14,7 +14,7 @@ import pytest
 
 import cfsso
 from cfsso.cli import asking, render, screen, summary
-from cfsso.cli.progress import Lines, Live, progress
+from cfsso.cli.progress import Lines, Live, pace, progress
 from cfsso.fleet import Change, Outcome, OutcomeStatus
 
 
@@ -157,11 +157,46 @@ async def test_lines_come_from_time_to_time(
             shown.add(green=number != 2)
 
     assert [
-        "cfsso: 3 of 1,002 done, 1 not green, 0/s, about 1,998 s left",
+        "cfsso: 3 of 1,002 done, 1 not green, 30.0/min, about 1,998 s left",
         "cfsso: 500 of 1,002 done, 1 not green, 83/s, about 6 s left",
         "cfsso: 1,000 of 1,002 done, 1 not green, 167/s, about 0 s left",
         "cfsso: 1,002 of 1,002 done, 1 not green, 167/s",
     ] == capsys.readouterr().err.splitlines()
+
+
+async def test_a_line_counts_the_present_wait_in(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left while a run waits for the limit is the wait and the rest at the pace so far."""
+    now = 100.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+
+    with progress(4, left=lambda: 80.0) as shown:
+        now += 20.0
+        shown.add(green=True)
+
+    assert "cfsso: 1 of 4 done, 0 not green, 0.6/min, about 380 s left\n" == capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("done", "elapsed", "left", "expected"),
+    [
+        (0, 5.0, 0.0, None),
+        (5, 0.0, 0.0, None),
+        (100, 50.0, 0.0, (2.0, 450.0)),
+        (1000, 50.0, 0.0, (20.0, 0.0)),
+        (1000, 50.0, 50.0, (10.0, 0.0)),
+        # All through a wait of 280 seconds the rate stays, and the time left shrinks.
+        (400, 20.0, 280.0, (4 / 3, 730.0)),
+        (400, 160.0, 140.0, (4 / 3, 590.0)),
+        (400, 300.0, 0.0, (4 / 3, 450.0)),
+    ],
+)
+def test_the_time_left_shrinks_while_a_run_waits(
+    done: int, elapsed: float, left: float, expected: tuple[float, float] | None
+) -> None:
+    """A wait counts whole from its beginning, so that nothing grows or jumps during it."""
+    assert expected == pytest.approx(pace(done, 1000, elapsed, left))
 
 
 async def test_a_run_that_takes_no_time_has_no_rate(
@@ -174,6 +209,28 @@ async def test_a_run_that_takes_no_time_has_no_rate(
         shown.add(green=True)
 
     assert "cfsso: 1 of 1 done, 0 not green\n" == capsys.readouterr().err
+
+
+def test_a_bar_counts_a_wait_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the run waits for the limit the bar says for how long; after that it does not."""
+    stream = Terminal()
+    left = 3725.5
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    with progress(2, left=lambda: left) as shown:
+        assert isinstance(shown, Live)
+        shown._bar.refresh()
+        shown.add(green=True)
+        left = 277.0
+        shown._bar.refresh()
+        waiting, left = stream.getvalue(), 0.0
+        shown._bar.refresh()
+
+    assert "rate limit: 1:02:06" in waiting
+    assert "rate limit: 4:37 0.2/min  ETA 9:1" in waiting.replace("\x1b[0m", "")
+    assert "rate limit" not in stream.getvalue()[len(waiting) :]
 
 
 def test_a_bar_shows_count_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:

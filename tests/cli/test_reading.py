@@ -140,6 +140,16 @@ def test_each_error_says_what_to_do_next(
     assert ["failed"] == [record["status"] for record in recorded.records]
 
 
+def test_without_an_answer_the_network_is_to_be_checked(run: Any, cloud: Any, hooked: Any) -> None:
+    """If no server can be reached the advice names what leads there; exit 1."""
+    hooked(lambda _: cfsso.APIConnectionError("can't connect"))
+
+    ran = run("get", cloud.account, "b" * 32)
+
+    line = "cfsso: can't connect: check the network, --base-url and HTTPS_PROXY\n"
+    assert (1, "", line) == (ran.code, ran.out, ran.err)
+
+
 def test_an_error_of_another_kind_is_tried_again_later(run: Any, cloud: Any, hooked: Any) -> None:
     """An error that nothing is known of still ends with advice."""
     hooked(lambda _: cfsso.CfssoError("odd"))

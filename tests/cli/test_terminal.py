@@ -1,6 +1,5 @@
 """The command on a real terminal."""
 
-import asyncio
 import fcntl
 import json
 import os
@@ -10,7 +9,6 @@ import signal
 import struct
 import subprocess
 import termios
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +16,7 @@ from typing import Any
 import attrs
 import pytest
 
-from cfsso.emulator.http import serving
+import cfsso
 
 # In a session of its own the terminal has to be taken, so that Ctrl-C becomes a signal;
 # and what runs the tests may ignore it, which no shell on a terminal does.
@@ -92,29 +90,10 @@ def on_terminal(spawn: Any) -> Iterator[Callable[..., Screen]]:
 
 
 @pytest.fixture
-def slow(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Serve the cloud behind a port, each answer late, and return its URL."""
-    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "any")
+def slow(cloud: Any, serve: Any) -> str:
+    """Return the URL of the cloud behind a port, where each answer is late."""
     cloud.emulator.latency = 0.2
-    stop: list[Callable[[], object]] = []
-    urls: list[str] = []
-    begun = threading.Event()
-
-    async def serve() -> None:
-        """Serve until told to stop."""
-        loop, ended = asyncio.get_running_loop(), asyncio.Event()
-        stop.append(lambda: loop.call_soon_threadsafe(ended.set))
-        async with serving(cloud.emulator) as url:
-            urls.append(url)
-            begun.set()
-            await ended.wait()
-
-    server = threading.Thread(target=lambda: asyncio.run(serve()))
-    server.start()
-    assert begun.wait(SECONDS)
-    yield urls[0]
-    stop[0]()
-    server.join(SECONDS)
+    return str(serve(cloud.emulator))
 
 
 def rollout(cloud: Any, count: int) -> str:
@@ -164,6 +143,26 @@ def test_the_bar_moves_and_ctrl_c_stops_the_run(cloud: Any, slow: str, on_termin
     assert "stopping: no further write is sent" in screen.text
     assert "the run stopped before it came to it" in screen.text
     assert screen.text.endswith("cfsso: interrupted by SIGINT: run it again to go on\r\n")
+
+
+def test_a_wait_for_the_limit_counts_down_and_ctrl_c_ends_it(
+    cloud: Any, serve: Any, on_terminal: Any
+) -> None:
+    """The bar shows how long the rate limit holds the run up; Ctrl-C leaves without waiting."""
+    file = rollout(cloud, 4)
+    limit = cfsso.RateLimit(requests=3, seconds=300)
+    url = serve(cfsso.CloudflareEmulator.load(cloud.state, rate_limit=limit))
+    screen = on_terminal("--base-url", url, "apply", file, "--yes", "--concurrency", "1")
+
+    screen.wait_for("ETA 1")
+    screen.wait_for("rate limit: 4:59")
+    screen.type("\x03")
+
+    assert 130 == screen.end()
+    assert "stopping at once: the rate limit asks to wait 29" in screen.text
+    assert "not_attempted" in screen.text
+    # Not in the middle of the bar.
+    assert "waiting" not in screen.text
 
 
 def test_a_second_ctrl_c_leaves_at_once(cloud: Any, slow: str, on_terminal: Any) -> None:

@@ -9,6 +9,8 @@ import pytest
 import cfsso
 
 UNKNOWN = cfsso.WriteState.UNKNOWN
+# What is older than that was surely there before, whatever clock dated it.
+WEEK = 7 * 86_400
 
 
 def methods(cloud: Any) -> list[str]:
@@ -242,24 +244,46 @@ def test_create_of_no_domain_sends_nothing(run: Any, cloud: Any) -> None:
     assert [] == methods(cloud)
 
 
+@pytest.mark.usefixtures("virtual_time")
 def test_create_that_may_have_happened(run: Any, cloud: Any, hooked: Any) -> None:
     """Since there is no id yet, the advice is to list the account; exit 4."""
-    hooked(lambda _: cfsso.APITimeoutError("cut", write=UNKNOWN))
+    hooked(lambda r: cfsso.APITimeoutError("cut", write=UNKNOWN) if r.is_write else None)
 
     ran = run("create", cloud.account, "example.com", "--json")
 
+    said = "may or may not have happened: cut"
     assert 4 == ran.code
     assert [
         {
             "account_id": cloud.account,
             "sso_connector_id": None,
             "status": "unknown",
-            "error": "cut",
+            "error": f"{said}; a list does not show it",
         }
     ] == ran.records
     assert (
-        f"cfsso: cut: it may have happened: run `cfsso list {cloud.account}` before you repeat it\n"
-    ) == ran.err
+        f"cfsso: {said}; a list does not show it:"
+        f" run `cfsso list {cloud.account}` before you repeat it"
+    ) == ran.err.splitlines()[-1]
+    assert ["GET"] * 5 == methods(cloud)
+
+
+@pytest.mark.usefixtures("virtual_time")
+def test_create_of_what_was_there_before_is_a_conflict(run: Any, cloud: Any, hooked: Any) -> None:
+    """A connector found in place of the one that was to be made is named and shown; exit 1."""
+    connector = cloud.add(email_domain="example.com")
+    cloud.emulator.advance(WEEK)
+    hooked(lambda r: cfsso.APITimeoutError("cut", write=UNKNOWN) if r.is_write else None)
+
+    ran = run("create", cloud.account, "example.com")
+
+    assert 1 == ran.code
+    assert f"result        conflict\naccount       {cloud.account}\n" in ran.out
+    assert f"connector     {connector}\n" in ran.out
+    assert ran.err.endswith(
+        f"; a list shows one that was there before: run `cfsso get {cloud.account} {connector}`"
+        " before you repeat it\n"
+    )
 
 
 def test_verify_shows_the_record_and_how_far_the_search_is(run: Any, cloud: Any) -> None:
@@ -273,6 +297,20 @@ def test_verify_shows_the_record_and_how_far_the_search_is(run: Any, cloud: Any)
     assert "verification  pending\nTXT name      company-0.example\n" in ran.out
     assert f"TXT value     {code}\n" in ran.out
     assert ["POST", "GET"] == methods(cloud)
+
+
+def test_verify_that_may_have_begun(run: Any, cloud: Any, hooked: Any) -> None:
+    """What is never settled is unknown, with the advice to look; exit 4."""
+    connector = cloud.add("awaiting")
+    hooked(lambda r: cfsso.APITimeoutError("cut", write=UNKNOWN) if r.is_write else None)
+
+    ran = run("verify", cloud.account, connector)
+
+    assert (4, "") == (ran.code, ran.out)
+    assert (
+        f"cfsso: cut: it may have happened: run `cfsso get {cloud.account} {connector}`"
+        " before you repeat it\n"
+    ) == ran.err
 
 
 def test_verify_that_did_not_begin_is_a_conflict(
@@ -320,6 +358,31 @@ def test_a_write_that_can_t_be_read_back_is_unknown(run: Any, cloud: Any, hooked
     assert 4 == ran.code
     assert [("unknown", "cut")] == [(r["status"], r["error"]) for r in ran.records]
     assert "before you repeat it\n" in ran.err
+
+
+def test_a_write_that_another_one_crossed_is_a_conflict(run: Any, cloud: Any, hooked: Any) -> None:
+    """If the answer is lost and a read shows what somebody else wrote, that is shown; exit 1."""
+    connector = cloud.add()
+
+    def cross(request: cfsso.Request) -> BaseException | None:
+        if not request.is_write:
+            return None
+        cloud.emulator.advance(1)
+        other = cfsso.Request("PATCH", request.path, b'{"use_fedramp_language":true}')
+        cloud.emulator.handle(other, None)
+        return cfsso.APITimeoutError("cut", write=UNKNOWN)
+
+    hooked(cross)
+
+    ran = run("enable", cloud.account, connector, "--yes", "--json")
+
+    assert 1 == ran.code
+    assert [("conflict", False, True)] == [
+        (record["status"], record["enabled"], record["use_fedramp_language"])
+        for record in ran.records
+    ]
+    assert "cfsso: may or may not have happened: cut; somebody else wrote: " in ran.err
+    assert ran.err.endswith(f"run `cfsso get {cloud.account} {connector}` before you repeat it\n")
 
 
 def test_a_look_that_fails_before_a_write(run: Any, cloud: Any) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import datetime as dt
+import email.utils
 import hashlib
 import subprocess
 import sys
@@ -99,6 +100,35 @@ def test_the_clock_ends_with_the_calendar(
     stamp = cloud.add_connector(account, email_domain="a.example").created_on
 
     assert dt.datetime(9999, 12, 31, 23, 59, 59, 999900, tzinfo=dt.UTC) == stamp
+
+
+def test_answers_are_dated_by_its_own_clock(
+    cloud: CloudflareEmulator, account: str, call: Call, connectors: str
+) -> None:
+    """Every answer has a Date, which is that of the times in it without their fractions."""
+    for days in (0, 0.3, 40, 400):
+        cloud.advance(days * 86400)
+        made = call("POST", connectors, {"email_domain": f"d{days}.example"})[1]["result"]
+        date = cloud.handle(Request("GET", f"/accounts/{account}/sso_connectors")).headers["date"]
+        stamped = dt.datetime.fromisoformat(made["created_on"]).replace(microsecond=0)
+        assert email.utils.format_datetime(stamped, usegmt=True) == date == cloud.date
+    for path in (connectors, f"{connectors}/{'0' * 32}", "/nowhere"):
+        for headers in (None, {}, {"authorization": "Bearer t"}):
+            assert cloud.date == cloud.handle(Request("PUT", path), headers).headers["date"]
+
+
+def test_a_date_follows_the_second() -> None:
+    """A Date changes with the second, not before, and dates of two emulators do not mix."""
+    early, late = CloudflareEmulator(), CloudflareEmulator()
+    late.advance(3 * 86400)
+    moments = [email.utils.parsedate_to_datetime(cloud.date) for cloud in (early, late, early)]
+    assert dt.timedelta(days=3) - dt.timedelta(seconds=1) <= moments[1] - moments[0]
+    assert moments[0] == moments[2]
+    for _ in range(5):
+        before = early.date
+        early.advance(1.0)
+        after = email.utils.parsedate_to_datetime(early.date)
+        assert dt.timedelta(seconds=1) == after - email.utils.parsedate_to_datetime(before)
 
 
 def test_a_hundred_years_pass_by_hand(cloud: CloudflareEmulator, account: str) -> None:

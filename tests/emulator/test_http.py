@@ -50,6 +50,22 @@ async def raw(url: str, head: str, body: bytes = b"") -> bytes:
     return answer
 
 
+async def test_one_date(
+    cloud: CloudflareEmulator, url: str, session: aiohttp.ClientSession
+) -> None:
+    """Over HTTP there is one Date, the emulator's own, also where it is not asked at all."""
+    cloud.advance(100 * 86400)
+    for path in (LIST, "/nowhere", "/" + "x" * 5000, "/%zz"):
+        before = cloud.date
+        async with session.get(url + path) as response:
+            dates = response.headers.getall("Date")
+        assert dates in ([before], [cloud.date])
+    before = cloud.date
+    answer = await raw(url, "GET http://elsewhere/ HTTP/1.1")
+    assert 1 == answer.lower().count(b"\r\ndate: ")
+    assert before.encode() in answer or cloud.date.encode() in answer
+
+
 async def test_answers_are_those_of_the_emulator(
     cloud: CloudflareEmulator, url: str, session: aiohttp.ClientSession
 ) -> None:

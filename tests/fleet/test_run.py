@@ -13,6 +13,8 @@ import cfsso
 from cfsso.fleet import Change, Outcome, apply
 from cfsso.fleet import OutcomeStatus as Status
 
+pytestmark = pytest.mark.virtual_time
+
 LOST = cfsso.APIConnectionError("lost", write=cfsso.WriteState.UNKNOWN)
 NOT_SENT = cfsso.APIConnectionError("no way", write=cfsso.WriteState.NOT_SENT)
 
@@ -151,7 +153,8 @@ async def test_an_answer_without_a_status_does_not_block() -> None:
         (1, failure(409, {"code": 20006, "message": "held"})),
         (1, failure(429, retry_after="300")),
         (0, NOT_SENT),
-        (0, cfsso.InvalidRequestError("no token")),
+        (0, cfsso.InvalidRequestError("no token", write=cfsso.WriteState.NOT_SENT)),
+        (0, cfsso.InvalidRequestError("no token, in somebody else's words")),
     ],
 )
 async def test_failed(attempts: int, reply: Reply) -> None:
@@ -198,6 +201,76 @@ async def test_unknown() -> None:
     assert isinstance(outcome.error, cfsso.UnconfirmedWriteError)
     assert outcome.after is not None
     assert outcome.after.enabled is False
+
+
+async def test_a_lost_write_is_sent_again() -> None:
+    """A write that never arrived is sent once more, and both tries are counted."""
+    world = World.of("verified")
+    transport = Through(world.cloud, to_patches(LOST))
+
+    outcome = (await world.run(transport))[0]
+
+    assert (Status.CHANGED, 2) == (outcome.status, outcome.attempts)
+    assert ["GET", "PATCH", *["GET"] * 5, "PATCH", "GET"] == transport.seen
+
+
+async def test_a_foreign_write_is_a_conflict() -> None:
+    """A write that got lost while somebody else wrote is not sent onto that."""
+    world = World.of("verified")
+
+    def rule(request: cfsso.Request) -> Reply | None:
+        if request.method != "PATCH":
+            return None
+        world.cloud.handle(attrs.evolve(request, body=b'{"use_fedramp_language":true}'))
+        return LOST
+
+    outcome = (await world.run(Through(world.cloud, rule)))[0]
+
+    assert (Status.CONFLICT, 1) == (outcome.status, outcome.attempts)
+    assert isinstance(outcome.error, cfsso.UnconfirmedWriteError)
+    assert cfsso.Settlement.CONFLICT is outcome.error.settlement
+
+
+async def test_gone_while_in_doubt_is_a_conflict() -> None:
+    """A connector that is gone when its write is in doubt was deleted by somebody else."""
+    world = World.of("verified")
+
+    def rule(request: cfsso.Request) -> Reply | None:
+        if request.method != "PATCH":
+            return None
+        world.cloud.handle(attrs.evolve(request, method="DELETE", body=None))
+        return LOST
+
+    outcome = (await world.run(Through(world.cloud, rule)))[0]
+
+    assert (Status.CONFLICT, 1, None) == (outcome.status, outcome.attempts, outcome.after)
+    assert isinstance(outcome.error, cfsso.UnconfirmedWriteError)
+    assert cfsso.Settlement.GONE is outcome.error.settlement
+
+
+async def test_whoever_watches_sees_every_call() -> None:
+    """The connectors' own watcher is told of all calls of a run, writes included."""
+    world = World.of("verified")
+    events: list[cfsso.Event] = []
+    connectors = cfsso.AsyncSSOConnectors(Through(world.cloud), on_event=events.append)
+
+    assert [Status.CHANGED] == [o.status async for o in apply(connectors, world.changes)]
+
+    ends = [event for event in events if event.kind is cfsso.EventKind.END]
+    assert ["list", "update", "list"] == [event.operation for event in ends]
+    assert [0, 1, 0] == [event.writes for event in ends]
+
+
+async def test_a_run_waits_for_limits_as_long_as_it_takes() -> None:
+    """The bound that single calls have on waits does not hold in a run."""
+    world = World.of("verified")
+    transport = cfsso.RetryingTransport(
+        Through(world.cloud, to_patches(failure(429, retry_after="300")))
+    )
+    connectors = cfsso.AsyncSSOConnectors(transport, max_wait=1.0, deadline=60.0)
+
+    assert [Status.CHANGED] == [o.status async for o in apply(connectors, world.changes)]
+    assert 300.0 == asyncio.get_running_loop().time()
 
 
 async def test_a_lie_is_a_conflict() -> None:

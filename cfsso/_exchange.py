@@ -1,0 +1,73 @@
+"""One request of a call, and what its answer says."""
+
+from cfsso import _wire
+from cfsso._failures import said_by
+from cfsso._log import log
+from cfsso._text import printable
+from cfsso.errors import APIConnectionError, CfssoError, InvalidRequestError, WriteState
+from cfsso.events import EventKind
+from cfsso.models import SSOConnector
+from cfsso.transports._call import Call, now
+from cfsso.transports.base import Request, Response, Transport
+
+
+async def exchange(transport: Transport, call: Call, request: Request) -> _wire.Answer:
+    """
+    Send *request* and return the answer that reports success.
+
+    Raises:
+        CfssoError: There is no such answer.
+    """
+    call.request, call.held = request, False
+    attempts, begun = call.attempts, now()
+    outcome = await _send(transport, request)
+    if call.attempts == attempts and not call.held:
+        # No transport on the way has counted.
+        call.attempted(request, outcome, now() - begun)
+    if isinstance(outcome, CfssoError):
+        raise outcome
+    answer = _wire.read(request, outcome)
+    if answer.warnings:
+        call.warnings += answer.warnings
+        call.tell(EventKind.WARNING, warnings=answer.warnings)
+        log().warning("%s: %s", request, printable(said_by(answer.warnings), 1000))
+    return answer
+
+
+async def _send(transport: Transport, request: Request) -> Response | CfssoError:
+    """Return the answer or an error, which tells of a write whether it may have happened."""
+    try:
+        return await transport.send(request)
+    # A transport of somebody else's may forget to tell that, or raise anything at any point.
+    except CfssoError as error:
+        if error.write is None:
+            unsent = isinstance(error, InvalidRequestError)
+            error.write = request.write_state(WriteState.NOT_SENT if unsent else WriteState.UNKNOWN)
+        return error
+    except Exception as error:  # noqa: BLE001 - see above
+        failed = APIConnectionError(
+            f"{request}: the transport failed: {type(error).__name__}",
+            write=request.write_state(WriteState.UNKNOWN),
+            request=request,
+        )
+        failed.__cause__ = error
+        return failed
+
+
+async def read_one(
+    transport: Transport, call: Call, request: Request, sso_connector_id: str
+) -> tuple[_wire.Answer, SSOConnector]:
+    """Return the connector that *request* asks for, and the answer it was in."""
+    answer = await exchange(transport, call, request)
+    return answer, _wire.read_connector(answer, sso_connector_id)
+
+
+async def read_all(
+    transport: Transport, call: Call, request: Request
+) -> tuple[_wire.Answer, tuple[SSOConnector, ...], int]:
+    """Return the connectors, their answer, and how many more there are by its own count."""
+    answer = await exchange(transport, call, request)
+    connectors = _wire.read_list(answer)
+    if left_out := _wire.missing(answer):
+        log().warning("%s left out %d connectors", request, left_out)
+    return answer, connectors, left_out

@@ -1,0 +1,278 @@
+"""Sends no sooner than Cloudflare's limits allow."""
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from cfsso._headers import remaining, retry_after
+from cfsso.errors import CfssoError, InvalidRequestError, RateLimitError, WriteState
+from cfsso.transports._call import Call, current
+from cfsso.transports._window import NEVER, Place, Rank, Window
+from cfsso.transports.base import RateLimit, Request, Response, Transport
+
+if TYPE_CHECKING:
+    import asyncio
+
+CredentialOf: TypeAlias = Callable[[str], Hashable | Awaitable[Hashable]]
+"""From account id to what its limit is counted by."""
+
+_DEFAULT: Final = RateLimit()
+ADDRESS_LIMIT: Final = RateLimit(requests=200, seconds=1.0)
+"""What Cloudflare takes from one address."""
+
+# A longer promise is told, not waited for.
+_LONGEST: Final = 3600.0
+
+
+class PacingTransport:
+    """
+    A `Transport` around a transport that keeps to the rate limit of each credential.
+
+    Requests burst up to the limit and then follow the window: a place is free
+    again one window after its answer came, since the server counted it at some
+    moment before. After a 429, or a 503 with ``Retry-After``, all requests of the
+    credential wait for the time that the answer asks, and then one goes first.
+    ``Ratelimit`` fields of answers can only slow it down. Whoever waits is served in
+    order; what disables a connector goes first, then what was begun already.
+
+    All these transports of one event loop that have the same *rate_limit* share what
+    is counted by *credential*, and all together send at most 200 requests a second,
+    the limit of an address.
+
+    https://developers.cloudflare.com/fundamentals/api/reference/limits/
+
+    Args:
+        inner: What sends.
+        rate_limit:
+            What one credential may send. ``None``: as much as it likes, until an
+            answer asks it to wait; the limit of the address is off too.
+        credential:
+            A function, plain or async, from account id to what its limit is counted
+            by, which is hashable; never the token itself. ``None``: this transport has
+            one credential.
+        timeout: Seconds in which a request that was given up may still arrive.
+    """
+
+    def __init__(
+        self,
+        inner: Transport,
+        *,
+        rate_limit: RateLimit | None = _DEFAULT,
+        credential: CredentialOf | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        if not isinstance(rate_limit, RateLimit | None):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may be untyped
+            raise InvalidRequestError(
+                f"rate_limit must be a RateLimit or None, not {rate_limit!r:.60}"
+            )
+        self._inner = inner
+        self._limit = rate_limit
+        self._credential = credential
+        self._timeout = timeout
+        # Not id(self), which another may have later.
+        self._own = object()
+
+    def __repr__(self) -> str:
+        return f"PacingTransport({self._inner!r})"
+
+    async def send(self, request: Request) -> Response:
+        """
+        Send *request* as soon as it may be; see `Transport.send`.
+
+        Raises:
+            RateLimitError:
+                Nothing was sent, since it would have to wait longer than its call may;
+                ``retry_after`` says how long.
+        """
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        call = current()
+        call.held = True
+        lanes = _lanes(loop)
+        lane = lanes.of(await self._key(request), self._limit, loop.time())
+        address = _UNBOUNDED if self._limit is None else lanes.address
+        place, spot = await _places(lane, address, request, call, loop)
+        call.held = False
+        begun = loop.time()
+        try:
+            response = await self._inner.send(request)
+        except BaseException as error:
+            # It may be on its way, and be counted, for as long as an attempt may last.
+            counted = None if _is_unsent(error) else max(loop.time(), begun + self._timeout)
+            address.leave(spot, counted)
+            lane.leave(place, counted)
+            raise
+        now = loop.time()
+        address.leave(spot, now, answered=True)
+        lane.heed(response, now)
+        lane.leave(place, now, answered=True)
+        return response
+
+    async def aclose(self) -> None:
+        """Close the inner transport."""
+        await self._inner.aclose()
+
+    async def _key(self, request: Request) -> Hashable:
+        if self._credential is None:
+            return self._own
+        try:
+            key = self._credential(request.account_id)
+            if isawaitable(key):
+                key = await key
+            hash(key)
+        except InvalidRequestError as error:
+            error.request = request
+            error.write = request.write_state(WriteState.NOT_SENT)
+            raise
+        except Exception as error:
+            raise InvalidRequestError(
+                f"{request}: credential failed: {type(error).__name__}",
+                write=request.write_state(WriteState.NOT_SENT),
+                request=request,
+            ) from error
+        return key
+
+
+async def _places(
+    lane: "_Lane",
+    address: "_Lane",
+    request: Request,
+    call: Call,
+    loop: "asyncio.AbstractEventLoop",
+) -> tuple[Place, Place]:
+    """Return a place in either window; the address has little to wait for, so it is the second."""
+    while True:
+        place = lane.try_enter(loop) or await lane.enter(request, call, loop)
+        call.queued = True
+        try:
+            spot = address.try_enter(loop) or await address.enter(request, call, loop)
+        except BaseException:
+            lane.leave(place, None)
+            raise
+        if lane.window.is_good(place):
+            return place, spot
+        address.leave(spot, None)
+        lane.leave(place, None)
+
+
+class _Lane:
+    """The window of one credential, or of the address."""
+
+    __slots__ = ("seconds", "window")
+
+    def __init__(self, limit: RateLimit | None) -> None:
+        self.seconds = 0.0 if limit is None else limit.seconds
+        self.window = Window(NEVER if limit is None else limit.requests)
+
+    def try_enter(self, loop: "asyncio.AbstractEventLoop") -> Place | None:
+        """Return a place if there is one at once."""
+        return self.window.try_enter(loop.time())
+
+    async def enter(self, request: Request, call: Call, loop: "asyncio.AbstractEventLoop") -> Place:
+        """Wait for a place, if the call may wait as long."""
+        import asyncio
+
+        now = loop.time()
+        rank = Rank.URGENT if call.urgent else Rank.BEGUN if call.queued else Rank.NEW
+        allowed = call.may_wait()
+        wait = self.window.estimate(rank, self.seconds, now)
+        if wait > allowed or self.window.closed_for(now) > _LONGEST:
+            raise _refused(request, wait)
+        with call.waiting(wait, "rate limit", limited=True):
+            try:
+                async with asyncio.timeout(None if allowed == NEVER else allowed):
+                    return await self.window.enter(rank, now + allowed)
+            except TimeoutError:
+                wait = self.window.estimate(rank, self.seconds, loop.time())
+        raise _refused(request, wait)
+
+    def leave(self, place: Place, counted: float | None, *, answered: bool = False) -> None:
+        """Leave a place; the request was counted by then, or not at all."""
+        if counted is None:
+            self.window.give_back(place)
+        else:
+            self.window.leave(place, counted + self.seconds, answered=answered)
+
+    def heed(self, response: Response, now: float) -> None:
+        """Slow down if the answer, whose place is still held, says so."""
+        if response.status in {429, 503}:
+            seconds = retry_after(response.status, response.headers)
+            if seconds is not None:
+                self.window.close(now + max(seconds, 1.0), for_good=seconds > _LONGEST)
+        found = remaining(response.headers) if self.seconds else None
+        if found is not None:
+            left, t = found
+            seconds = self.seconds if t is None else min(max(t, 1.0), self.seconds)
+            self.window.heed(left, now + seconds, now)
+
+
+class _Lanes:
+    """All windows of one event loop; those that nobody needs any more are forgotten."""
+
+    __slots__ = ("_by_key", "address")
+
+    def __init__(self) -> None:
+        self.address = _Lane(ADDRESS_LIMIT)
+        self._by_key: OrderedDict[Hashable, _Lane] = OrderedDict()
+
+    def of(self, key: Hashable, limit: RateLimit | None, now: float) -> _Lane:
+        """Return the lane of a credential."""
+        key = key, limit
+        lane = self._by_key.get(key)
+        if lane is None:
+            lane = self._by_key[key] = _Lane(limit)
+        # One that is still needed has its next turn last, and so keeps no others alive.
+        while len(self._by_key) > 1:
+            turn, other = next(iter(self._by_key.items()))
+            if other is lane or not other.window.is_idle(now):
+                self._by_key.move_to_end(turn)
+                break
+            del self._by_key[turn]
+        return lane
+
+
+class _Unbounded(_Lane):
+    """No limit at all."""
+
+    def try_enter(self, loop: "asyncio.AbstractEventLoop") -> Place:
+        """Return a place that counts for nothing."""
+        del loop
+        return _NO_PLACE
+
+    def leave(self, place: Place, counted: float | None, *, answered: bool = False) -> None:
+        """Count nothing."""
+
+
+_NO_PLACE: Final = Place(probe=False, series=0)
+_UNBOUNDED: Final = _Unbounded(None)
+_BY_LOOP: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Lanes]" = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _lanes(loop: "asyncio.AbstractEventLoop") -> _Lanes:
+    lanes = _BY_LOOP.get(loop)
+    if lanes is None:
+        # Whoever waits for ever on a loop that was closed keeps it alive.
+        for closed in [other for other in _BY_LOOP if other.is_closed()]:
+            del _BY_LOOP[closed]
+        lanes = _BY_LOOP[loop] = _Lanes()
+    return lanes
+
+
+def _is_unsent(error: BaseException) -> bool:
+    if isinstance(error, InvalidRequestError):
+        return True
+    return isinstance(error, CfssoError) and error.write is WriteState.NOT_SENT
+
+
+def _refused(request: Request, wait: float) -> RateLimitError:
+    return RateLimitError(
+        f"{request}: nothing was sent, the rate limit asks to wait {wait:,.0f} s",
+        write=request.write_state(WriteState.NOT_SENT),
+        retry_after=max(0.0, wait),
+        request=request,
+    )
