@@ -80,6 +80,21 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def simulate(session: nox.Session) -> None:
+    """Let 2,000 worlds run that nobody has seen before; arguments go to the runner."""
+    session.install(".", *_group("test"))
+    # -P: without it the checkout would be imported, not what was installed.
+    session.run("python", "-P", "tests/simulation/run.py", *(session.posargs or ["--floors"]))
+
+
+@nox.session
+def planted_bugs(session: nox.Session) -> None:
+    """See that small planted bugs are found; arguments go to the script."""
+    session.install(".", *_group("test"))
+    session.run("python", "tests/simulation/plant.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting, the direction of imports, and that docstrings are there."""
     session.install(".[cli]", *_group("lint"))

@@ -1,0 +1,107 @@
+"""Let many worlds run: ``python tests/simulation/run.py --seeds 2000 --workers 2``."""
+
+import argparse
+import gc
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import SystemRandom
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from sim_report import Report, lines, table
+from sim_scenarios import SCENARIOS
+from sim_world import simulate
+
+_AT_ONCE = 10
+
+
+def run_some(seeds: range) -> Report:
+    """Return the sum of what became of some seeds."""
+    total = Report()
+    # What is there stays there; what a world leaves goes with it.
+    gc.freeze()
+    gc.disable()
+    for seed in seeds:
+        total.add(simulate(seed))
+        gc.collect()
+    return total
+
+
+def run_all(seeds: range, workers: int) -> Report:
+    """Return the sum of what became of all seeds."""
+    total = Report()
+    parts = [seeds[start : start + _AT_ONCE] for start in range(0, len(seeds), _AT_ONCE)]
+    with multiprocessing.get_context("fork").Pool(workers) as pool:
+        for report in pool.imap_unordered(run_some, parts):
+            total.add(report)
+    return total
+
+
+def show_one(seed: int) -> bool:
+    """Print the trace of a seed; return whether all was well."""
+    report = simulate(seed, keeps_trace=True)
+    for moment, *facts in report.trace:
+        print(f"{moment:12.4f}", *facts)  # noqa: T201
+    print(table(report.figures()))  # noqa: T201
+    print("trace", report.digest)  # noqa: T201
+    return _tell(report)
+
+
+def _tell(report: Report) -> bool:
+    for seed, stories in sorted(report.broken.items()):
+        for story in stories:
+            print(f"seed {seed}: {story}", file=sys.stderr)  # noqa: T201
+    return not report.broken
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2000, help="how many worlds")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--from", dest="first", type=int, help="the first seed; else a fresh one")
+    parser.add_argument("--seed", type=int, help="one world, with its trace")
+    parser.add_argument("--floors", action="store_true", help="fail if the figures are too small")
+    parser.add_argument("--scenario", choices=[*SCENARIOS, "all"], help="figures, not worlds")
+    return parser.parse_args()
+
+
+def _scenarios(which: str) -> Iterator[str]:
+    for name, scenario in SCENARIOS.items():
+        if which in {name, "all"}:
+            for figures in scenario():
+                yield json.dumps({"scenario": name, **figures})
+
+
+def main() -> int:
+    """Do as the command line says; return the exit code."""
+    options = _options()
+    if options.scenario is not None:
+        for line in _scenarios(options.scenario):
+            print(line, flush=True)  # noqa: T201
+        return 0
+    if options.seed is not None:
+        return 0 if show_one(options.seed) else 1
+    first = SystemRandom().getrandbits(40) if options.first is None else options.first
+    began = time.perf_counter()
+    seeds = range(first, first + options.seeds)
+    report = run_all(seeds, options.workers)
+    figures = report.figures()
+    took = time.perf_counter() - began
+    figures["seconds"] = round(took, 1)
+    figures["toggles a second and worker"] = round(figures["toggles"] / took / options.workers)
+    for line in lines(figures, f"{seeds[0]}-{seeds[-1]}"):
+        print(line)  # noqa: T201
+    print(table(figures))  # noqa: T201
+    lacks = report.shortfalls() if options.floors else []
+    for lack in lacks:
+        print(f"too few: {lack}", file=sys.stderr)  # noqa: T201
+    return 0 if _tell(report) and not lacks else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
