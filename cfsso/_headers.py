@@ -1,6 +1,7 @@
 """What an answer's headers say about waiting."""
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Mapping
 
@@ -44,6 +45,7 @@ def _seconds(text: str, date: str) -> float | None:
     return min(max(0.0, seconds), _MOST)
 
 
+@functools.lru_cache(maxsize=64)
 def _date(text: str) -> dt.datetime | None:
     # Here, since it is slow to load and dates are rare.
     import email.utils

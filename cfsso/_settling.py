@@ -90,9 +90,12 @@ async def _watch(call: Call, look: Look) -> tuple[Finding, bool]:
     """Look until there is nothing more to learn; also return whether all was idle to the end."""
     pauses, once_more = iter(_PAUSES), iter(_PAUSES[:1])
     last: Settlement | None = None
+    moved = False
     while True:
         finding = await _look(look)
         agreed = finding.settlement is last
+        # Looks that show an older state again prove nothing.
+        moved = moved or finding.settlement in _ENDS
         if finding.final or (agreed and finding.settlement in _ENDS):
             return finding, False
         pause = next(pauses, None)
@@ -100,17 +103,20 @@ async def _watch(call: Call, look: Look) -> tuple[Finding, bool]:
             # What only the last look shows gets a second one, too.
             pause = next(once_more, None)
         if pause is None or _is_blind(finding.error) or pause >= call.left():
-            idle = pause is None and agreed and finding.settlement is Settlement.NOT_APPLIED
-            return _unsure(finding), idle
+            idle = agreed and not moved and finding.settlement is Settlement.NOT_APPLIED
+            return _unsure(finding, moved=moved), idle and pause is None
         last = finding.settlement
         await call.sleep(pause, "settle")
 
 
-def _unsure(finding: Finding) -> Finding:
-    """Return what a look is worth that no other one agrees with."""
-    if finding.settlement not in _ENDS:
+def _unsure(finding: Finding, *, moved: bool) -> Finding:
+    """Return what a look is worth that others do not agree with."""
+    if finding.settlement in _ENDS:
+        said = f"{finding.said or 'it was done'}, but only one read says so"
+    elif moved and finding.settlement is Settlement.NOT_APPLIED:
+        said = f"{finding.said}, but an earlier read says otherwise"
+    else:
         return finding
-    said = f"{finding.said or 'it was done'}, but only one read says so"
     return attrs.evolve(finding, settlement=Settlement.UNKNOWN, said=said)
 
 

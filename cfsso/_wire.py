@@ -6,7 +6,7 @@ https://developers.cloudflare.com/api/resources/iam/subresources/sso/
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -15,6 +15,8 @@ from cfsso._text import printable
 from cfsso.errors import APIResponseValidationError, WriteState
 from cfsso.models import MaybeBool, ResponseInfo, SSOConnector
 from cfsso.transports.base import MAX_BODY, Request, Response
+
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 def build_list(account_id: str) -> Request:
@@ -225,7 +227,7 @@ def _excerpt(body: bytes) -> str:
 
 
 def _encode(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, separators=(",", ":")).encode()
+    return _ENCODER.encode(body).encode()
 
 
 def _connector(answer: Answer, value: Any, path: str) -> SSOConnector:

@@ -348,7 +348,7 @@ STORIES: dict[str, Story] = {
     "shown once only": Story([LOST, SHOWN, OLD, FOREIGN], SENT + LOOKS[:4], Is.CONFLICT),
     "shown by the last look": Story([LOST, *[OLD] * 4, SHOWN], SENT + LOOKS + LAST, None),
     "shown by the last look but one": Story(
-        [LOST, *[OLD] * 4, SHOWN, OLD], SENT + LOOKS + LAST, Is.NOT_APPLIED
+        [LOST, *[OLD] * 4, SHOWN, OLD], SENT + LOOKS + LAST, Is.UNKNOWN
     ),
     "sent again": Story([LOST, *[OLD] * 5, DONE], SENT + LOOKS + AGAIN, None),
     "sent again, lost, applied": Story(
@@ -380,6 +380,7 @@ STORIES: dict[str, Story] = {
     "a conflict for the last look": Story(
         [LOST, *[OLD] * 4, FOREIGN], SENT + LOOKS + LAST, Is.CONFLICT
     ),
+    "a conflict, then old reads": Story([LOST, OLD, FOREIGN, OLD], SENT + LOOKS, Is.UNKNOWN),
     "done, or a conflict": Story(
         [LOST, *[OLD] * 4, SHOWN, FOREIGN], SENT + LOOKS + LAST, Is.UNKNOWN
     ),
@@ -626,9 +627,7 @@ DELETE = [(0.0, "DELETE")]
 DELETES_IN_DOUBT: dict[str, Story] = {
     "gone": Story([LOST, NOWHERE], DELETE + LOOKS[:2], None),
     "gone, later": Story([LOST, HERE, HERE, NOWHERE], DELETE + LOOKS[:4], None),
-    "gone and back": Story(
-        [LOST, NOWHERE, HERE], DELETE + LOOKS + [(30.0, "DELETE")] + LATER, Is.NOT_APPLIED
-    ),
+    "gone and back": Story([LOST, NOWHERE, HERE], DELETE + LOOKS, Is.UNKNOWN),
     "sent again": Story(
         [LOST, *[HERE] * 5, success(None)], DELETE + LOOKS + [(30.0, "DELETE")], None
     ),

@@ -1,5 +1,6 @@
 """Which tokens there are, and which one a client presents."""
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -11,6 +12,7 @@ _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 _BEARER: Final = re.compile(rf"(?i:bearer) +({_TOKEN.pattern})")
 
 
+@functools.lru_cache(maxsize=1024)
 def fingerprint(token: str) -> str:
     """Return twelve hex digits that tell tokens apart and give none away."""
     # Not above, since it loads OpenSSL.
