@@ -19,7 +19,7 @@ from sim_world import simulate
 
 _AT_ONCE = 10
 # After so many worlds what they left is collected.
-_A_FEW = 5
+_A_FEW = 10
 
 
 def run_some(seeds: range) -> Report:
