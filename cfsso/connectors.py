@@ -1,8 +1,9 @@
 """The six operations, and the question behind each write: did it happen?"""
 
 import copy
+import sys
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from cfsso import _judging, _wire
 from cfsso._exchange import exchange, read_all, read_one
@@ -13,6 +14,9 @@ from cfsso.events import OnEvent
 from cfsso.models import UNSET, MaybeBool, SSOConnector, Unset
 from cfsso.transports._call import Call, now
 from cfsso.transports.base import Transport
+
+_MOST: Final = sys.float_info.max
+_NEVER: Final = float("inf")
 
 
 class AsyncSSOConnectors:
@@ -290,6 +294,7 @@ class AsyncSSOConnectors:
 
 
 def _seconds(name: str, value: float | None) -> float | None:
-    if value is None or (type(value) in {int, float} and value >= 0):
+    # A whole number beyond what a float holds can't be reckoned with.
+    if value is None or (type(value) in {int, float} and (0 <= value <= _MOST or value == _NEVER)):
         return value
     raise InvalidRequestError(f"{name} must be seconds from 0, or None, not {value!r:.60}")

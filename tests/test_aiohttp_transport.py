@@ -181,30 +181,30 @@ class TestRequests:
         assert cfsso.WriteState.UNKNOWN is caught.value.write
         assert [b"GET", b"DELETE"] == seen
 
-    async def test_at_most_a_hundred_at_once(self) -> None:
-        """The 101st request waits for its turn, without its time running."""
+    async def test_at_most_two_hundred_at_once(self) -> None:
+        """The 201st request waits for its turn, without its time running."""
         waiting, full, release = 0, asyncio.Event(), asyncio.Event()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             nonlocal waiting
             await read_request(reader)
             waiting += 1
-            if waiting == 100:
+            if waiting == 200:
                 full.set()
             await release.wait()
             writer.write(http(b"{}", "Connection: close"))
             await writer.drain()
 
         async with raw_server(serve) as url, transport_to(url) as transport:
-            calls = [asyncio.create_task(transport.send(GET)) for _ in range(101)]
+            calls = [asyncio.create_task(transport.send(GET)) for _ in range(201)]
             await full.wait()
             # Turns enough for one more to arrive, if it could.
             for _ in range(100):
                 await asyncio.sleep(0)
-            assert 100 == waiting
+            assert 200 == waiting
             release.set()
             await asyncio.gather(*calls)
-        assert 101 == waiting
+        assert 201 == waiting
 
     async def test_environment_is_not_read(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
@@ -596,7 +596,7 @@ class TestOwnership:
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
-            assert 100 == transport._places._value
+            assert 200 == transport._places._value
 
 
 class TestArguments:

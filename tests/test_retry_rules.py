@@ -1,6 +1,5 @@
 """What may be sent again, for every status and every Retry-After; no write ever after a doubt."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -159,22 +158,3 @@ def test_no_write_after_a_doubt(write: cfsso.Request, before: list[Any], last: A
 
     assert last is run_in_virtual_time(send())
     assert [write] * (len(before) + 1) == inner.requests
-
-
-@pytest.mark.virtual_time
-async def test_pauses_are_between_half_and_whole() -> None:
-    """Each pause is drawn anew, from a half of the most that it may be to the whole."""
-    times: list[float] = []
-
-    class Timed(Scripted):
-        async def send(self, request: cfsso.Request) -> cfsso.Response:
-            times.append(asyncio.get_running_loop().time())
-            return await super().send(request)
-
-    for _ in range(20):
-        await cfsso.RetryingTransport(Timed(failure(500))).send(GET)
-
-    for number, most in enumerate((0.5, 1.0, 2.0, 4.0)):
-        pairs = zip(times[number::5], times[number + 1 :: 5], strict=True)
-        drawn = [after - before for before, after in pairs]
-        assert most * 0.499 <= min(drawn) < max(drawn) <= most * 1.001

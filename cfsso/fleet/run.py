@@ -57,8 +57,9 @@ async def apply(
             Seconds that each call may wait for rate limits, whatever *connectors* say.
             ``None``: no bound, since a run takes the time that the limits ask for.
         stop:
-            Once it is set no further write is sent; those under way are finished
-            and read back, and the other targets end as ``not_attempted``.
+            Once it is set no further write is begun; those that are, even if they
+            wait for a rate limit yet, are finished and read back, and the other
+            targets end as ``not_attempted``.
 
     Raises:
         InvalidRequestError: Before anything is sent: a connector stands twice, something

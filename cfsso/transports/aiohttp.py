@@ -25,7 +25,8 @@ from cfsso.transports.base import MAX_BODY, Request, Response
 from cfsso.transports.credentials import Credentials, Secret, TokenSource
 
 _CONNECT_SECONDS = 10.0
-_CONNECTIONS = 100
+# As many as pacing lets one address have under way, so that nothing queues below it.
+_CONNECTIONS = 200
 # aiohttp rounds longer timeouts up to whole seconds of the clock unless told not to.
 _NEVER_ROUND = float("inf")
 
@@ -67,7 +68,7 @@ class AiohttpTransport:
 
     It belongs to the event loop that first uses it. Each request has a connection of
     its own. Redirects are not followed, cookies not kept, environment variables and
-    netrc not read; TLS is 1.2 or newer with the system's certificates. Up to 100
+    netrc not read; TLS is 1.2 or newer with the system's certificates. Up to 200
     requests are under way at once, others wait before their time begins to count.
 
     Args:
