@@ -79,5 +79,10 @@ def connect(
 
     paced = PacingTransport(wire, rate_limit=rate_limit, credential=credential, timeout=timeout)
     return AsyncSSOConnectors(
-        RetryingTransport(paced), deadline=deadline, max_wait=max_wait, on_event=on_event
+        RetryingTransport(paced),
+        deadline=deadline,
+        max_wait=max_wait,
+        on_event=on_event,
+        fingerprint=credentials.fingerprint,
+        rate_limit=rate_limit,
     )

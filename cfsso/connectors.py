@@ -2,8 +2,9 @@
 
 import copy
 import sys
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from cfsso import _judging, _wire
 from cfsso._exchange import exchange, read_all, read_one
@@ -13,10 +14,13 @@ from cfsso.errors import InvalidRequestError, NotFoundError
 from cfsso.events import OnEvent
 from cfsso.models import UNSET, MaybeBool, SSOConnector, Unset
 from cfsso.transports._call import Call, now
-from cfsso.transports.base import Transport
+from cfsso.transports.base import RateLimit, Transport
 
 _MOST: Final = sys.float_info.max
 _NEVER: Final = float("inf")
+
+Fingerprint: TypeAlias = Callable[[str], Awaitable[str]]
+"""From account id to what tells its token from others, without telling the token."""
 
 
 class AsyncSSOConnectors:
@@ -44,9 +48,12 @@ class AsyncSSOConnectors:
             `RateLimitError`. ``None``: no bound, and such waits do not count toward the
             deadline.
         on_event: Is called with what happens during each call; see `Event`.
+        fingerprint: What `credential` asks. ``None``: it is not known who has which token.
+        rate_limit: What *transport* lets one credential send; for whoever reckons with it.
 
     Attributes:
         on_event: See above.
+        rate_limit: See above. ``None``: there is no limit, or none is known.
 
     Raises:
         InvalidRequestError: *deadline* or *max_wait* is no such number.
@@ -59,11 +66,15 @@ class AsyncSSOConnectors:
         deadline: float | None = None,
         max_wait: float | None = None,
         on_event: OnEvent | None = None,
+        fingerprint: Fingerprint | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         self._transport = transport
         self._deadline = _seconds("deadline", deadline)
         self._max_wait = _seconds("max_wait", max_wait)
+        self._fingerprint = fingerprint
         self.on_event = on_event
+        self.rate_limit = rate_limit
 
     def __repr__(self) -> str:
         return f"AsyncSSOConnectors({self._transport!r})"
@@ -103,6 +114,17 @@ class AsyncSSOConnectors:
     async def aclose(self) -> None:
         """Close the transport. May be called more than once."""
         await self._transport.aclose()
+
+    async def credential(self, account_id: str) -> str | None:
+        """
+        Return what tells the token of an account from others: 8 hex digits.
+
+        Two accounts with one token have one. ``None``: it is not known.
+
+        Raises:
+            InvalidRequestError: There is no token for the account.
+        """
+        return None if self._fingerprint is None else await self._fingerprint(account_id)
 
     async def list(self, *, account_id: str) -> tuple[SSOConnector, ...]:
         """

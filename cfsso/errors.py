@@ -17,7 +17,8 @@ The names are the official SDK's where it has one::
     │   ├── RateLimitError
     │   └── InternalServerError
     ├── APIResponseValidationError
-    └── UnconfirmedWriteError
+    ├── UnconfirmedWriteError
+    └── JournalError
 """
 
 import enum
@@ -215,3 +216,12 @@ class UnconfirmedWriteError(CfssoError):
         super().__init__(message, **details)
         self.settlement = settlement
         self.found = found
+
+
+class JournalError(CfssoError):
+    """
+    The journal of a run could not be written or read any more.
+
+    No write is sent whose intent is not in the journal, so the run has ended; the
+    message says why and how to go on.
+    """

@@ -105,15 +105,7 @@ def failed(target: Target, error: cfsso.CfssoError) -> Result:
     found = error.found if isinstance(error, cfsso.UnconfirmedWriteError) else None
     if found is not None and target.sso_connector_id is None:
         target = Target(target.account_id, found.id or None)
-    return Result(target=target, status=_status(error), connector=found, error=error)
-
-
-def _status(error: cfsso.CfssoError) -> OutcomeStatus:
-    others = {cfsso.Settlement.CONFLICT, cfsso.Settlement.GONE}
-    if isinstance(error, cfsso.UnconfirmedWriteError) and error.settlement in others:
-        return OutcomeStatus.CONFLICT
-    unknown = error.write is cfsso.WriteState.UNKNOWN
-    return OutcomeStatus.UNKNOWN if unknown else OutcomeStatus.FAILED
+    return Result(target=target, status=OutcomeStatus.of_error(error), connector=found, error=error)
 
 
 async def _written(

@@ -25,7 +25,9 @@ class Change:
 
     Attributes:
         account_id: 32 letters and digits.
-        sso_connector_id: 32 letters and digits.
+        sso_connector_id:
+            32 letters and digits. Empty: whatever the account has; only `break_glass`
+            reports such a change, and no run takes one.
         enabled: `UNSET` leaves it as it is.
         use_fedramp_language: `UNSET` leaves it as it is.
 
@@ -40,7 +42,8 @@ class Change:
 
     def __attrs_post_init__(self) -> None:
         _checks.identifier("account_id", self.account_id, None)
-        _checks.identifier("sso_connector_id", self.sso_connector_id, None)
+        if self.sso_connector_id != "":
+            _checks.identifier("sso_connector_id", self.sso_connector_id, None)
         if not self.wished:
             raise InvalidRequestError("nothing to change: set enabled or use_fedramp_language")
 

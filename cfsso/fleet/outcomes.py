@@ -4,7 +4,7 @@ import enum
 
 import attrs
 
-from cfsso.errors import CfssoError
+from cfsso.errors import CfssoError, Settlement, UnconfirmedWriteError, WriteState
 from cfsso.fleet.changes import Change
 from cfsso.models import SSOConnector
 
@@ -30,6 +30,14 @@ class OutcomeStatus(enum.StrEnum):
     CONFLICT = "conflict"
     UNKNOWN = "unknown"
     NOT_ATTEMPTED = "not_attempted"
+
+    @classmethod
+    def of_error(cls, error: CfssoError) -> "OutcomeStatus":
+        """Return how a target ended whose write raised *error*."""
+        conflicts = {Settlement.CONFLICT, Settlement.GONE}
+        if isinstance(error, UnconfirmedWriteError) and error.settlement in conflicts:
+            return cls.CONFLICT
+        return cls.UNKNOWN if error.write is WriteState.UNKNOWN else cls.FAILED
 
     @property
     def is_green(self) -> bool:

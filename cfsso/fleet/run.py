@@ -15,11 +15,8 @@ from cfsso.errors import (
     InvalidRequestError,
     NotFoundError,
     RateLimitError,
-    Settlement,
-    UnconfirmedWriteError,
-    WriteState,
 )
-from cfsso.events import Event, OnEvent
+from cfsso.fleet._writes import Writes
 from cfsso.fleet.changes import Change
 from cfsso.fleet.outcomes import Outcome, OutcomeStatus
 from cfsso.models import SSOConnector, VerificationStatus
@@ -188,7 +185,7 @@ class _Account:
         async with self.places:
             if self.stop.is_set():
                 return Outcome(change=change, status=OutcomeStatus.NOT_ATTEMPTED, before=before)
-            writes = _Writes(self.connectors.on_event)
+            writes = Writes(self.connectors.on_event)
             try:
                 await self.connectors.with_options(on_event=writes).update(
                     change.sso_connector_id,
@@ -200,32 +197,12 @@ class _Account:
             except CfssoError as error:
                 return Outcome(
                     change=change,
-                    status=_status(error),
+                    status=OutcomeStatus.of_error(error),
                     before=before,
                     error=error,
                     attempts=writes.count,
                 )
         return Outcome(change=change, status=_CHANGED, before=before, attempts=writes.count)
-
-
-class _Writes:
-    """Counts the writes of one call, and passes on what happens."""
-
-    def __init__(self, on_event: OnEvent | None) -> None:
-        self._on_event = on_event
-        self.count = 0
-
-    def __call__(self, event: Event) -> None:
-        self.count = event.writes
-        if self._on_event is not None:
-            self._on_event(event)
-
-
-def _status(error: CfssoError) -> OutcomeStatus:
-    conflicts = {Settlement.CONFLICT, Settlement.GONE}
-    if isinstance(error, UnconfirmedWriteError) and error.settlement in conflicts:
-        return OutcomeStatus.CONFLICT
-    return _UNKNOWN if error.write is WriteState.UNKNOWN else OutcomeStatus.FAILED
 
 
 class _Stopped(Exception):  # noqa: N818 - nothing went wrong

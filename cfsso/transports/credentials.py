@@ -153,6 +153,20 @@ class Credentials:
         secret = await self.secret(account_id)
         return hashlib.blake2b(secret.reveal().encode(), key=_KEY).digest()
 
+    async def fingerprint(self, account_id: str) -> str:
+        """
+        Return 8 hex digits by which people tell the token of an account from others.
+
+        They are the same everywhere and always, and tell nothing of the token.
+
+        Raises:
+            InvalidRequestError: There is no token, or it can't be one.
+        """
+        import hashlib
+
+        secret = await self.secret(account_id)
+        return hashlib.sha256(b"cfsso token " + secret.reveal().encode()).hexdigest()[:8]
+
     async def _look_up(self, account_id: str) -> tuple[Secret | None, str | None, Exception | None]:
         try:
             if isinstance(self._source, Mapping):
