@@ -95,6 +95,22 @@ def planted_bugs(session: nox.Session) -> None:
 
 
 @nox.session
+def crashes(session: nox.Session) -> None:
+    """Kill 300 runs of the fleet at random points; arguments go to the runner."""
+    session.install(".", *_group("test"))
+    session.run("python", "-P", "tests/crashes/run.py", *(session.posargs or ["--trials", "300"]))
+
+
+@nox.session
+def endurance(session: nox.Session) -> None:
+    """Measure memory up to a million targets, and speed; arguments go to the former."""
+    session.install(".", *_group("test"))
+    session.run("python", "-P", "tests/crashes/endurance.py", *session.posargs)
+    # Another program on the machine makes it slower; that is no failure.
+    session.run("python", "-P", "tests/crashes/speed.py", success_codes=[0, 1])
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting, the direction of imports, and that docstrings are there."""
     session.install(".[cli]", *_group("lint"))

@@ -1,7 +1,8 @@
 """What a caller may ask for: everything else is refused before anything is sent."""
 
 import re
-from typing import Any, NoReturn
+import sys
+from typing import Any, Final, NoReturn
 
 from cfsso.errors import InvalidRequestError, WriteState
 from cfsso.models import UNSET, MaybeBool
@@ -9,6 +10,8 @@ from cfsso.models import UNSET, MaybeBool
 _ID_LENGTH = 32
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE)
 _DOMAIN_BYTES = 253
+_MOST: Final = sys.float_info.max
+_NEVER: Final = float("inf")
 
 
 def refuse(message: str, write: WriteState | None) -> NoReturn:
@@ -41,6 +44,21 @@ def booleans(**values: MaybeBool) -> dict[str, bool]:
             refuse(f"{name} must be True or False, not {type(value).__name__}", WriteState.NOT_SENT)
         found[name] = value
     return found
+
+
+def seconds(name: str, value: float | None) -> float | None:
+    """Return *value* if it is seconds from 0, infinite ones too, or ``None``."""
+    # A whole number beyond what a float holds can't be reckoned with.
+    if value is None or (type(value) in {int, float} and (0 <= value <= _MOST or value == _NEVER)):
+        return value
+    return refuse(f"{name} must be seconds from 0, or None, not {value!r:.60}", None)
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """Return *value* if it is a whole number from *least*."""
+    if type(value) is not int or value < least:
+        refuse(f"{name} must be a whole number from {least}, not {value!r:.60}", None)
+    return value
 
 
 def domain_problem(domain: Any) -> str | None:

@@ -1,15 +1,24 @@
 """JSON to values, strictly: every problem is named by its JSON path."""
 
 import datetime as dt
+import enum
 import functools
 import json
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import attrs
 
-from cfsso.models import ResponseInfo, Source, SSOConnector, Verification, VerificationStatus
+from cfsso.models import (
+    ResponseInfo,
+    Source,
+    SSOConnector,
+    TokenInfo,
+    TokenStatus,
+    Verification,
+    VerificationStatus,
+)
 
 if TYPE_CHECKING:
     from cattrs import ClassValidationError, Converter
@@ -18,7 +27,11 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CHAIN_DEPTH = 16
 # Elsewhere a null says as little as a missing member, and must not stop a rescue.
 _NEVER_NULL = {"enabled", "use_fedramp_language"}
-_STATUSES = {status.value: status for status in VerificationStatus}
+# Longer whole numbers mean nothing here, and the longest can't even be read.
+_DIGITS = 15
+
+_Kind = TypeVar("_Kind")
+_Status = TypeVar("_Status", bound=enum.StrEnum)
 
 
 class ConversionError(Exception):
@@ -52,6 +65,22 @@ def decode(body: bytes) -> Any:
     raise ConversionError(problem)
 
 
+def decode_leniently(body: bytes) -> Any:
+    """
+    Parse what is nearly JSON; what can't be kept is null, as is what stands twice.
+
+    Raises:
+        ConversionError: It is not even nearly JSON.
+    """
+    try:
+        return _LENIENT_DECODER.decode(body.decode("utf-8", "replace"))
+    except json.JSONDecodeError as error:
+        problem = f"no JSON: {error.msg} at character {error.pos}" if body else "an empty body"
+    except RecursionError:
+        problem = "JSON nested too deep"
+    raise ConversionError(problem)
+
+
 def connector(value: Any, path: str) -> SSOConnector:
     """
     Structure *value*, found at the JSON path *path*.
@@ -59,12 +88,26 @@ def connector(value: Any, path: str) -> SSOConnector:
     Raises:
         ConversionError: A member has the wrong type; all such members are named.
     """
+    return _structured(value, path, SSOConnector)
+
+
+def token(value: Any, path: str) -> TokenInfo:
+    """
+    Structure *value*, found at the JSON path *path*.
+
+    Raises:
+        ConversionError: A member has the wrong type; all such members are named.
+    """
+    return _structured(value, path, TokenInfo)
+
+
+def _structured(value: Any, path: str, kind: type[_Kind]) -> _Kind:
     # Loaded by the first answer, so that importing this stays cheap.
     from cattrs import ClassValidationError
 
     problems: list[str]
     try:
-        return _converter().structure(value, SSOConnector)
+        return _converter().structure(value, kind)
     except ClassValidationError as error:
         problems = _problems(error, path)
     except TypeError as error:
@@ -117,6 +160,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        found[name] = None if name in found else value
+    return found
+
+
 def _constant(_text: str) -> NoReturn:
     raise ConversionError("a number that JSON does not have")
 
@@ -130,6 +180,12 @@ def _finite(text: str) -> float:
 
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite
+)
+_LENIENT_DECODER = json.JSONDecoder(
+    object_pairs_hook=_once,
+    parse_constant=lambda _text: None,
+    parse_float=lambda _text: None,
+    parse_int=lambda text: int(text) if len(text) <= _DIGITS else None,
 )
 
 
@@ -166,10 +222,15 @@ def _time(value: Any, _target: Any) -> dt.datetime:
     return time
 
 
-def _status(value: Any, _target: Any) -> VerificationStatus:
-    if type(value) is not str:
-        raise TypeError("expected str")
-    return _STATUSES.get(value, VerificationStatus.UNKNOWN)
+def _status(kind: type[_Status], unknown: _Status) -> Callable[[Any, Any], _Status]:
+    known = {status.value: status for status in kind}
+
+    def structure(value: Any, _target: Any) -> _Status:
+        if type(value) is not str:
+            raise TypeError("expected str")
+        return known.get(value, unknown)
+
+    return structure
 
 
 def _object(converter: "Converter", kind: type, **copies: str) -> Callable[[Any, Any], Any]:
@@ -208,9 +269,13 @@ def _converter() -> "Converter":
     converter.register_structure_hook(str, _strict(str))
     converter.register_structure_hook(bool | None, _strict(bool))
     converter.register_structure_hook(dt.datetime, _time)
-    converter.register_structure_hook(VerificationStatus, _status)
+    converter.register_structure_hook(
+        VerificationStatus, _status(VerificationStatus, VerificationStatus.UNKNOWN)
+    )
+    converter.register_structure_hook(TokenStatus, _status(TokenStatus, TokenStatus.UNKNOWN))
     converter.register_structure_hook(
         Verification, _object(converter, Verification, raw_status="status")
     )
     converter.register_structure_hook(SSOConnector, _object(converter, SSOConnector))
+    converter.register_structure_hook(TokenInfo, _object(converter, TokenInfo, raw_status="status"))
     return converter

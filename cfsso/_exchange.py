@@ -1,5 +1,8 @@
 """One request of a call, and what its answer says."""
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from cfsso import _wire
 from cfsso._failures import said_by
 from cfsso._log import log
@@ -10,10 +13,14 @@ from cfsso.models import SSOConnector
 from cfsso.transports._call import Call, now
 from cfsso.transports.base import Request, Response, Transport
 
+Read: TypeAlias = Callable[[Request, Response], _wire.Answer]
 
-async def exchange(transport: Transport, call: Call, request: Request) -> _wire.Answer:
+
+async def exchange(
+    transport: Transport, call: Call, request: Request, read: Read = _wire.read
+) -> _wire.Answer:
     """
-    Send *request* and return the answer that reports success.
+    Send *request* and return the answer that reports success, as *read* reads it.
 
     Raises:
         CfssoError: There is no such answer.
@@ -26,7 +33,7 @@ async def exchange(transport: Transport, call: Call, request: Request) -> _wire.
         call.attempted(request, outcome, now() - begun)
     if isinstance(outcome, CfssoError):
         raise outcome
-    answer = _wire.read(request, outcome)
+    answer = read(request, outcome)
     if answer.warnings:
         call.warnings += answer.warnings
         call.tell(EventKind.WARNING, warnings=answer.warnings)

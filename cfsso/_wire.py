@@ -5,7 +5,7 @@ https://developers.cloudflare.com/api/resources/iam/subresources/sso/
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -13,7 +13,7 @@ import attrs
 from cfsso import _checks, _converter, _failures
 from cfsso._text import printable
 from cfsso.errors import APIResponseValidationError, WriteState
-from cfsso.models import MaybeBool, ResponseInfo, SSOConnector
+from cfsso.models import MaybeBool, ResponseInfo, SSOConnector, TokenInfo
 from cfsso.transports.base import MAX_BODY, Request, Response
 
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
@@ -70,6 +70,17 @@ def build_begin_verification(sso_connector_id: str, account_id: str) -> Request:
     return Request("POST", f"{path}/begin_verification")
 
 
+def build_verify_token(account_id: str) -> Request:
+    """Build the GET for what an account says of the token that is presented."""
+    account_id = _checks.identifier("account_id", account_id, None)
+    return Request("GET", f"/accounts/{account_id}/tokens/verify")
+
+
+def build_verify_user_token() -> Request:
+    """Build the GET for what is known of a token that belongs to a user."""
+    return Request("GET", "/user/tokens/verify")
+
+
 def wish(enabled: MaybeBool, use_fedramp_language: MaybeBool) -> dict[str, bool]:
     """Return the fields that an update asks for, by name."""
     return _checks.booleans(enabled=enabled, use_fedramp_language=use_fedramp_language)
@@ -104,15 +115,22 @@ class Answer:
         return _failures.unreadable(self.request, self.response, problem, self.envelope)
 
 
-def read(request: Request, response: Response) -> Answer:
+def read(
+    request: Request, response: Response, decode: Callable[[bytes], Any] = _converter.decode
+) -> Answer:
     """
     Read an envelope: a 2xx with a JSON object whose ``success`` is exactly true.
+
+    Args:
+        request: What was sent.
+        response: What came back.
+        decode: Parses the body, or raises `ConversionError`.
 
     Raises:
         APIStatusError: The status says failure; 3xx is one.
         APIResponseValidationError: Anything else that is not a success.
     """
-    envelope, problem = _decode(response)
+    envelope, problem = _decode(response, decode)
     if not 200 <= response.status < 300:
         raise _failures.status_error(request, response, envelope, problem)
     if envelope is None:
@@ -141,6 +159,15 @@ def missing(answer: Answer) -> int:
     info = answer.envelope.get("result_info")
     total = info.get("total_count") if isinstance(info, dict) else None
     return max(0, total - len(answer.envelope["result"])) if type(total) is int else 0
+
+
+def read_token(answer: Answer) -> TokenInfo:
+    """Return what an answer says of a token."""
+    try:
+        return _converter.token(answer.envelope.get("result"), "$.result")
+    except _converter.ConversionError as error:
+        problem = str(error)
+    raise answer.unreadable(problem)
 
 
 def read_connector(answer: Answer, sso_connector_id: str) -> SSOConnector:
@@ -209,11 +236,13 @@ def _item(sso_connector_id: str, account_id: str, write: WriteState | None = Non
     return f"{collection}/{_checks.identifier('sso_connector_id', sso_connector_id, write)}"
 
 
-def _decode(response: Response) -> tuple[dict[str, Any] | None, str]:
+def _decode(
+    response: Response, decode: Callable[[bytes], Any]
+) -> tuple[dict[str, Any] | None, str]:
     if len(response.body) > MAX_BODY:
         return None, f"more than {MAX_BODY} bytes"
     try:
-        value = _converter.decode(response.body)
+        value = decode(response.body)
     except _converter.ConversionError as error:
         return None, f"{error}{_excerpt(response.body)}"
     if not isinstance(value, dict):

@@ -1,29 +1,18 @@
 """The six operations, and the question behind each write: did it happen?"""
 
-import copy
-import sys
-from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Final, Self, TypeAlias
-
-from cfsso import _judging, _wire
+from cfsso import _judging, _salvaging, _wire
+from cfsso._client import Client
 from cfsso._exchange import exchange, read_all, read_one
 from cfsso._judging import Finding, Span
 from cfsso._settling import surely
-from cfsso.errors import InvalidRequestError, NotFoundError
-from cfsso.events import OnEvent
-from cfsso.models import UNSET, MaybeBool, SSOConnector, Unset
-from cfsso.transports._call import Call, now
-from cfsso.transports.base import RateLimit, Transport
-
-_MOST: Final = sys.float_info.max
-_NEVER: Final = float("inf")
-
-Fingerprint: TypeAlias = Callable[[str], Awaitable[str]]
-"""From account id to what tells its token from others, without telling the token."""
+from cfsso._tokens import verify
+from cfsso._verifying import DEADLINE, INTERVAL, OnLook, Waiting
+from cfsso.errors import NotFoundError
+from cfsso.models import UNSET, MaybeBool, SSOConnector, TokenInfo
+from cfsso.transports._call import now
 
 
-class AsyncSSOConnectors:
+class AsyncSSOConnectors(Client):
     """
     The SSO connectors of Cloudflare accounts.
 
@@ -58,73 +47,6 @@ class AsyncSSOConnectors:
     Raises:
         InvalidRequestError: *deadline* or *max_wait* is no such number.
     """
-
-    def __init__(
-        self,
-        transport: Transport,
-        *,
-        deadline: float | None = None,
-        max_wait: float | None = None,
-        on_event: OnEvent | None = None,
-        fingerprint: Fingerprint | None = None,
-        rate_limit: RateLimit | None = None,
-    ) -> None:
-        self._transport = transport
-        self._deadline = _seconds("deadline", deadline)
-        self._max_wait = _seconds("max_wait", max_wait)
-        self._fingerprint = fingerprint
-        self.on_event = on_event
-        self.rate_limit = rate_limit
-
-    def __repr__(self) -> str:
-        return f"AsyncSSOConnectors({self._transport!r})"
-
-    def with_options(
-        self,
-        *,
-        deadline: float | Unset | None = UNSET,
-        max_wait: float | Unset | None = UNSET,
-        on_event: OnEvent | Unset | None = UNSET,
-    ) -> Self:
-        """
-        Return the same connectors on the same transport, with other options.
-
-        What is not given stays as it is. Closing either closes both.
-        """
-        other = copy.copy(self)
-        if not isinstance(deadline, Unset):
-            other._deadline = _seconds("deadline", deadline)  # noqa: SLF001 - it is one of us
-        if not isinstance(max_wait, Unset):
-            other._max_wait = _seconds("max_wait", max_wait)  # noqa: SLF001
-        if not isinstance(on_event, Unset):
-            other.on_event = on_event
-        return other
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the transport. May be called more than once."""
-        await self._transport.aclose()
-
-    async def credential(self, account_id: str) -> str | None:
-        """
-        Return what tells the token of an account from others: 8 hex digits.
-
-        Two accounts with one token have one. ``None``: it is not known.
-
-        Raises:
-            InvalidRequestError: There is no token for the account.
-        """
-        return None if self._fingerprint is None else await self._fingerprint(account_id)
 
     async def list(self, *, account_id: str) -> tuple[SSOConnector, ...]:
         """
@@ -296,27 +218,74 @@ class AsyncSSOConnectors:
         call = self._call("begin_verification", account_id, sso_connector_id)
         await call.run(exchange(self._transport, call, request))
 
-    def _call(
+    async def wait_until_verified(
         self,
-        operation: str,
-        account_id: str,
-        sso_connector_id: str | None = None,
+        sso_connector_id: str,
         *,
-        urgent: bool = False,
-    ) -> Call:
-        return Call(
-            operation=operation,
-            account_id=account_id,
+        account_id: str,
+        deadline: float | None = DEADLINE,
+        interval: float = INTERVAL,
+        restart: bool = False,
+        on_look: OnLook | None = None,
+    ) -> SSOConnector:
+        """
+        Wait until the domain is verified or Cloudflare gave up, and return the connector.
+
+        So look at its verification: it may have failed. The connector is read at once,
+        after *interval*, and then in pauses that grow to five minutes, the last time
+        *interval* before the deadline at the latest. Each read is an ordinary call. One
+        that fails for want of a connection, with 408, 425, 429 or 5xx, or with an answer
+        that can't be read, is followed by the next one in its time.
+
+        Args:
+            sso_connector_id: 32 letters and digits.
+            account_id: 32 letters and digits.
+            deadline:
+                Seconds from now, waits for rate limits counted in. An hour more than the
+                two days for which Cloudflare looks unless given. ``None``: no bound.
+            interval: Seconds between the first two looks, more than 0.
+            restart:
+                Whether to call `begin_verification` if the first look shows that nobody
+                searches: ``awaiting`` or ``failed``. It is done once.
+            on_look:
+                Is called after each look but the last with what it showed, the connector
+                or an error, and the seconds until the next one; what it raises is logged.
+
+        Raises:
+            APITimeoutError:
+                It was neither at the deadline. The message has the status last seen, and
+                the cause is the error of the last request, if that failed.
+        """
+        return await Waiting(
             sso_connector_id=sso_connector_id,
-            deadline=self._deadline,
-            max_wait=self._max_wait,
-            on_event=self.on_event,
-            urgent=urgent,
-        )
+            look=lambda: self.get(sso_connector_id, account_id=account_id),
+            begin=lambda: self.begin_verification(sso_connector_id, account_id=account_id),
+            deadline=deadline,
+            interval=interval,
+            restart=restart,
+            on_look=on_look,
+        ).run()
 
+    async def verify_token(self, *, account_id: str) -> TokenInfo:
+        """
+        Return the state of the token that is used for an account.
 
-def _seconds(name: str, value: float | None) -> float | None:
-    # A whole number beyond what a float holds can't be reckoned with.
-    if value is None or (type(value) in {int, float} and (0 <= value <= _MOST or value == _NEVER)):
-        return value
-    raise InvalidRequestError(f"{name} must be seconds from 0, or None, not {value!r:.60}")
+        The account is asked first. What it refuses may be a user's token: that is asked
+        about where one token is known to serve all accounts, since the request names
+        none. It says nothing of permissions.
+
+        https://developers.cloudflare.com/api/resources/accounts/subresources/tokens/methods/verify/
+
+        Raises:
+            APIStatusError: The token is not valid, or is a user's and one of several.
+        """
+        request = _wire.build_verify_token(account_id)
+        call = self._call("verify_token", account_id)
+        return await call.run(verify(self._transport, call, request, self.credential))
+
+    async def _list_for_rescue(self, account_id: str) -> _salvaging.Salvage:
+        """List an account as `list` does, but let no odd connector hide the others."""
+        request = _wire.build_list(account_id)
+        call = self._call("list", account_id)
+        work = exchange(self._transport, call, request, _salvaging.read)
+        return _salvaging.salvage(await call.run(work))

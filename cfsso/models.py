@@ -96,6 +96,41 @@ class SSOConnector:
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
+class TokenStatus(enum.StrEnum):
+    """
+    Whether a token can be used.
+
+    A status of the future is `UNKNOWN`; `TokenInfo.raw_status` keeps its text.
+    """
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+@attrs.frozen(kw_only=True)
+class TokenInfo:
+    """
+    What Cloudflare says of a token; the token itself is not in it.
+
+    Attributes:
+        id: The token's public id. Empty: the answer did not have it.
+        status: ``None``: the answer did not say.
+        raw_status: The status as the API wrote it. ``None``: it did not.
+        expires_on: An aware time. ``None``: the token has no end.
+        not_before: An aware time. ``None``: the token has no beginning.
+        extra: Members of the answer that this version does not know, by name.
+    """
+
+    id: str = ""
+    status: TokenStatus | None = None
+    raw_status: str | None = None
+    expires_on: dt.datetime | None = None
+    not_before: dt.datetime | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+
+
 @attrs.frozen(kw_only=True)
 class Source:
     """Which part of a request a message is about, as a JSON pointer (RFC 6901)."""

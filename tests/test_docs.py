@@ -1,6 +1,10 @@
 """The documentation is true: its examples run, and it names commands that are run."""
 
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ import cfsso
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(cfsso.__file__).parent
+EXAMPLES = ROOT / "docs" / "examples"
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -46,6 +51,52 @@ def test_the_python_blocks_of_a_page_run(page: Path) -> None:
 def test_the_doctests_of_a_module_hold(module: Path) -> None:
     """Every `>>>` of a docstring gives what stands below it."""
     run(in_docstrings.parse(module))
+
+
+@pytest.mark.parametrize(
+    ("page", "state", "others"),
+    [
+        ("fleets.md", "cloud.json", {}),
+        ("break-glass.md", "cloud.json", {}),
+        ("moving-a-domain.md", "move.json", {}),
+        # What differs is what it asks for.
+        ("drift.md", "cloud.json", {0: 3}),
+    ],
+)
+def test_the_commands_of_a_guide_work(
+    page: str, state: str, others: dict[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each `$` line of a guide does what it should on an emulated Cloudflare, in order."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    lines = re.findall(r"^\$ (.+)$", text, re.MULTILINE)
+    assert lines
+    shutil.copy(EXAMPLES / "rollout.csv", tmp_path)
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "any")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    serve = [sys.executable, "-m", "cfsso", "emulator", "--no-rate-limit"]
+    with subprocess.Popen(  # noqa: S603 - it is ours
+        [*serve, "--state", str(EXAMPLES / state), "--poll", "0.1"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as emulator:
+        try:
+            assert emulator.stdout is not None
+            url = emulator.stdout.readline().split()[-1]
+            shim = tmp_path / "cfsso"
+            shim.write_text(
+                '#!/bin/sh\ncase "$*" in *--emulate*) exec '
+                f'{sys.executable} -m cfsso "$@";; esac\n'
+                f'exec {sys.executable} -m cfsso --base-url {url} "$@"\n'
+            )
+            shim.chmod(0o700)
+            for number, line in enumerate(lines):
+                ran = subprocess.run(  # noqa: S602 - a reader types it into a shell
+                    line, shell=True, capture_output=True, text=True, timeout=60, check=False
+                )
+                assert others.get(number, 0) == ran.returncode, (line, ran.stdout, ran.stderr)
+        finally:
+            emulator.kill()
 
 
 def test_the_readme_says_what_ci_runs() -> None:

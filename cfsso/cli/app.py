@@ -9,8 +9,13 @@ import click
 from cfsso._version import __version__
 from cfsso.cli import exit_codes
 from cfsso.cli.commands.apply import apply
+from cfsso.cli.commands.break_glass import break_glass
 from cfsso.cli.commands.emulator import emulator
+from cfsso.cli.commands.journals import resume, revert
+from cfsso.cli.commands.plan import plan
 from cfsso.cli.commands.reading import get, list_
+from cfsso.cli.commands.report import report
+from cfsso.cli.commands.transfer import transfer
 from cfsso.cli.commands.writing import create, delete, disable, enable, update, verify
 from cfsso.cli.endings import CommandEnded
 from cfsso.cli.options import examples, global_options, write_options
@@ -79,7 +84,24 @@ def app() -> None:
     """Switch Cloudflare dashboard SSO on and off, for one account or ten thousand."""
 
 
-for _command in (list_, get, create, update, enable, disable, delete, verify, apply, emulator):
+for _command in (
+    list_,
+    get,
+    create,
+    update,
+    enable,
+    disable,
+    delete,
+    verify,
+    plan,
+    apply,
+    break_glass,
+    resume,
+    revert,
+    report,
+    transfer,
+    emulator,
+):
     app.add_command(_command)
 
 

@@ -20,6 +20,15 @@ def need_terminal(command: str) -> None:
         raise click.UsageError(f"{command} needs --yes without a terminal; nothing was sent")
 
 
+def ask_for(word: str, question: str) -> bool:
+    """Ask on the terminal for *word* itself, in letters of either case; no other is a yes."""
+    click.echo(f"{printable(question, _LINE)} Type {word} to go on: ", nl=False, err=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        click.echo(err=True)
+    return answer.strip().lower() == word.lower()
+
+
 def ask(question: str) -> bool:
     """
     Ask on the terminal; only ``y`` and ``yes`` are a yes, the end of input is a no.

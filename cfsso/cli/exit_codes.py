@@ -6,6 +6,7 @@ from typing import Final
 GREEN: Final = 0
 NOT_GREEN: Final = 1
 USAGE: Final = 2
+CHANGES: Final = 3
 UNKNOWN: Final = 4
 _BY_SIGNAL: Final = 128
 

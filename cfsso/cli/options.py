@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 _ID_LENGTH = 32
+_CONCURRENCY = 32
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -129,7 +130,8 @@ _GLOBAL = (
     _global(
         "--token-file",
         metavar="FILE",
-        help="Read the API token from a file instead of CLOUDFLARE_API_TOKEN.",
+        help="Read the API token from a file instead of CLOUDFLARE_API_TOKEN; or one for each"
+        " account, from a JSON object of account ids and tokens.",
     ),
     _global(
         "--max-wait",
@@ -141,7 +143,13 @@ _GLOBAL = (
 )
 
 
-def _check_ids(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+def check_ids(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """
+    Return ids as they are.
+
+    Raises:
+        click.BadParameter: One is none.
+    """
     # The library checks each too, but by then others of the command may have been used.
     texts: list[str] = [value] if isinstance(value, str) else list(value)
     for text in texts:
@@ -151,11 +159,19 @@ def _check_ids(ctx: click.Context, parameter: click.Parameter, value: Any) -> An
     return value
 
 
-account_argument = click.argument("account", metavar="ACCOUNT", callback=_check_ids)
+account_argument = click.argument("account", metavar="ACCOUNT", callback=check_ids)
 accounts_argument = click.argument(
-    "accounts", metavar="ACCOUNT...", nargs=-1, required=True, callback=_check_ids
+    "accounts", metavar="ACCOUNT...", nargs=-1, required=True, callback=check_ids
 )
-connector_argument = click.argument("connector", metavar="CONNECTOR", callback=_check_ids)
+connector_argument = click.argument("connector", metavar="CONNECTOR", callback=check_ids)
+concurrency_option = click.option(
+    "--concurrency",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=_CONCURRENCY,
+    show_default=True,
+    help="How many requests may be under way at once.",
+)
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 
 

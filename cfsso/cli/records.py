@@ -49,7 +49,8 @@ def of_outcome(outcome: Outcome) -> dict[str, Any]:
     seen = outcome.after or outcome.before
     return {
         "account_id": change.account_id,
-        "sso_connector_id": change.sso_connector_id,
+        # An outcome about a whole account has none.
+        "sso_connector_id": change.sso_connector_id or None,
         "status": outcome.status.value,
         "email_domain": None if seen is None else seen.email_domain,
         "enabled": change.wished.get("enabled"),

@@ -12,7 +12,7 @@ from cfsso.cli.options import Settings
 from cfsso.cli.proxies import proxy_for
 from cfsso.cli.screen import say
 from cfsso.cli.signals import Signals
-from cfsso.cli.tokens import read_token
+from cfsso.cli.tokens import read_tokens
 from cfsso.cli.waits import Waits
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Session:
         else:
             try:
                 return cfsso.connect(
-                    api_token=read_token(path, self._warn),
+                    api_token=read_tokens(path, self._warn),
                     base_url=settings.base_url,
                     proxy=proxy,
                     max_wait=settings.max_wait,

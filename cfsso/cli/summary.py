@@ -1,7 +1,7 @@
 """What a run came to: the rows that are not green, the counts, one line."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -23,7 +23,9 @@ MEANINGS: Final = {
     "not_attempted": "the run stopped before it came to it",
 }
 # What matters most comes last, next to the prompt.
-_ROWS: Final = ("not_attempted", "blocked", "failed", "conflict", "unknown")
+_ROWS: Final = (
+    *("unchanged", "changed", "not_attempted", "blocked", "failed", "conflict", "unknown"),
+)
 # From here on a domain has a column of its own.
 _ROOM_FOR_DOMAINS: Final = 140
 
@@ -38,7 +40,7 @@ def show(outcomes: Sequence[Outcome], *, elapsed: float, merged: int) -> None:
         merged: How many rows of the file repeated an earlier one.
     """
     console = render.screen()
-    _show_rows(console, [outcome for outcome in outcomes if not outcome.status.is_green])
+    show_rows(console, [outcome for outcome in outcomes if not outcome.status.is_green])
     _show_counts(console, Counter(outcome.status.value for outcome in outcomes))
     console.print(render.cell(_line(outcomes, elapsed, merged)), soft_wrap=True)
 
@@ -58,7 +60,10 @@ def _said(error: cfsso.CfssoError | None) -> str:
     return str(error).replace(f" from {request}", "").replace(f"{request}: ", "")
 
 
-def _show_rows(console: Console, outcomes: Sequence[Outcome]) -> None:
+def show_rows(
+    console: Console, outcomes: Sequence[Outcome], why: Callable[[Outcome], str] = reason
+) -> None:
+    """Draw outcomes, the worst last; *why* says what stands in the last column."""
     if not outcomes:
         return
     wide = console.width >= _ROOM_FOR_DOMAINS
@@ -67,12 +72,12 @@ def _show_rows(console: Console, outcomes: Sequence[Outcome]) -> None:
     for outcome in order:
         seen = outcome.after or outcome.before
         domain = (seen and seen.email_domain) or "-"
-        why = reason(outcome)
-        cells = [render.cell(outcome.change.sso_connector_id)]
+        said = why(outcome)
+        cells = [render.cell(outcome.change.sso_connector_id or "-")]
         if wide:
-            cells += [render.cell(domain), render.word(outcome.status.value), render.cell(why)]
+            cells += [render.cell(domain), render.word(outcome.status.value), render.cell(said)]
         else:
-            named = why if domain == "-" else f"{domain}: {why}"
+            named = said if domain == "-" else f"{domain}: {said}"
             cells += [render.word(outcome.status.value), render.cell(named)]
         rows.append((outcome.change.account_id, cells))
     headers = ["CONNECTOR", *(["DOMAIN"] * wide), "STATUS", "REASON"]

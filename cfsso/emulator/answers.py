@@ -79,6 +79,11 @@ def unknown_token() -> RefusedError:
     return RefusedError(401, _item(10000, "Authentication error"))
 
 
+def invalid_token() -> RefusedError:
+    """A token that nobody issued, or of the other kind, where tokens are verified."""
+    return RefusedError(401, _item(1000, "Invalid API Token"))
+
+
 def forbidden() -> RefusedError:
     """A token that does not reach this account."""
     return RefusedError(403, _item(10000, "Authentication error"))

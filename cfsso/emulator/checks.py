@@ -1,5 +1,6 @@
 """What a caller or a state file may hand in: everything else is refused by its name."""
 
+import datetime as dt
 from collections.abc import Iterable
 from typing import Any, Final, TypeGuard
 
@@ -63,6 +64,13 @@ def status(value: Any, name: str) -> str:
     if value not in STATUSES:
         raise wrong(name, f"one of {', '.join(STATUSES)}")
     return str(value)
+
+
+def aware(value: Any, name: str) -> dt.datetime:
+    """Return *value* if it is a time with its offset."""
+    if not isinstance(value, dt.datetime) or value.tzinfo is None:
+        raise wrong(name, "an aware time")
+    return value
 
 
 def seconds(value: Any, name: str) -> float:

@@ -61,6 +61,10 @@ class Clock:
         """Return the wall clock as the ``Date`` of an answer has it (RFC 9110)."""
         return _date(int(min(self._epoch + self.now(), _END // TICKS)))
 
+    def wall(self) -> dt.datetime:
+        """Return the wall clock."""
+        return dt.datetime.fromtimestamp(min(self._epoch + self.now(), _END // TICKS), dt.UTC)
+
     def advance(self, seconds: float) -> None:
         """
         Move on by *seconds*.

@@ -1,5 +1,6 @@
 """Cloudflare in memory: one object that answers requests by the documented rules."""
 
+import datetime as dt
 import os
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
@@ -16,6 +17,7 @@ from cfsso.models import SSOConnector
 from cfsso.transports.base import RateLimit, Request, Response
 
 _DEFAULT_LIMIT: Final = RateLimit()
+_TOKEN_STATUSES: Final = ("active", "disabled", "expired")
 
 
 class CloudflareEmulator:
@@ -57,7 +59,7 @@ class CloudflareEmulator:
         self._draw = Random(seed).getrandbits  # noqa: S311  (ids of an emulator)
         self._clock = Clock()
         self._accounts = Accounts(self._clock, checks.seconds(poll, "poll"))
-        self._tokens = credentials.Tokens()
+        self._tokens = credentials.Tokens(self._clock)
         self._service = Service(
             self._accounts,
             Operations(self._accounts, self._make),
@@ -146,19 +148,36 @@ class CloudflareEmulator:
         issued = self._tokens.state().items()
         return {credentials.fingerprint(token): tuple(ids) for token, ids in issued}
 
-    def add_token(self, token: str, account_ids: Iterable[str]) -> None:
+    def add_token(
+        self,
+        token: str,
+        account_ids: Iterable[str],
+        *,
+        expires_on: dt.datetime | None = None,
+        status: str = "active",
+    ) -> None:
         """
         Issue a token; until the first one, any well-formed token serves all accounts.
 
         Args:
             token: What clients will present.
             account_ids: What it serves, in place of what it served before.
+            expires_on:
+                An aware time from which on it serves nothing. ``None``: it has no end.
+                No state file keeps it.
+            status: ``active``, or ``disabled`` or ``expired``: it serves nothing.
 
         Raises:
             InvalidRequestError:
-                *token* is not printable ASCII without spaces, or an id is none.
+                *token* is not printable ASCII without spaces, an id is none,
+                *expires_on* is no aware time, or *status* is another.
         """
-        self._tokens.add(token, checks.identifiers(account_ids, "account_ids"))
+        served = checks.identifiers(account_ids, "account_ids")
+        if expires_on is not None:
+            checks.aware(expires_on, "expires_on")
+        if status not in _TOKEN_STATUSES:
+            raise checks.wrong("status", f"one of {', '.join(_TOKEN_STATUSES)}")
+        self._tokens.add(token, served, expires_on, str(status))
 
     def add_account(self, account_id: str | None = None) -> str:
         """

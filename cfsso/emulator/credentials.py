@@ -1,11 +1,15 @@
 """Which tokens there are, and which one a client presents."""
 
+import datetime as dt
 import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import attrs
+
 from cfsso.emulator import answers
+from cfsso.emulator.clock import Clock
 from cfsso.errors import InvalidRequestError
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
@@ -41,18 +45,36 @@ def presented(headers: Mapping[str, str]) -> str:
     raise answers.no_credential()
 
 
+@attrs.frozen
+class _Issued:
+    account_ids: tuple[str, ...]
+    expires_on: dt.datetime | None
+    status: str
+
+    def status_at(self, now: dt.datetime) -> str:
+        over = self.expires_on is not None and self.expires_on <= now
+        return "expired" if over else self.status
+
+
 class Tokens:
     """The issued tokens; while there are none, every token serves every account."""
 
-    __slots__ = ("_accounts",)
+    __slots__ = ("_clock", "_issued")
 
-    def __init__(self) -> None:
-        self._accounts: dict[str, tuple[str, ...]] = {}
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._issued: dict[str, _Issued] = {}
 
     def __repr__(self) -> str:
-        return f"Tokens({len(self._accounts)})"
+        return f"Tokens({len(self._issued)})"
 
-    def add(self, token: Any, account_ids: Iterable[str]) -> None:
+    def add(
+        self,
+        token: Any,
+        account_ids: Iterable[str],
+        expires_on: dt.datetime | None = None,
+        status: str = "active",
+    ) -> None:
         """
         Issue *token* for the accounts, in place of what it had before.
 
@@ -62,22 +84,52 @@ class Tokens:
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             msg = "a token must be printable ASCII without spaces"
             raise InvalidRequestError(msg)
-        self._accounts[token] = tuple(account_ids)
+        self._issued[token] = _Issued(tuple(account_ids), expires_on, status)
 
     def accounts(self, token: str) -> tuple[str, ...] | None:
         """
         Return what *token* serves; ``None`` stands for all accounts.
 
         Raises:
-            RefusedError: It was never issued.
+            RefusedError: It was never issued, or is disabled or expired.
         """
-        if not self._accounts:
+        if not self._issued:
             return None
-        served = self._accounts.get(token)
-        if served is None:
+        issued = self._issued.get(token)
+        if issued is None or issued.status_at(self._clock.wall()) != "active":
             raise answers.unknown_token()
-        return served
+        return issued.account_ids
+
+    def verify(self, token: str | None, account_id: str) -> dict[str, str]:
+        """
+        Return what is known of a token, as the API shows it.
+
+        Args:
+            token: ``None``: whoever asks is trusted without one.
+            account_id: Who is asked. Empty: the user.
+
+        Raises:
+            RefusedError: It was never issued, or belongs to the other kind of owner.
+        """
+        others = "cfut_" if account_id else "cfat_"
+        shown = {"id": "0" * 32, "status": "active"}
+        if token is None:
+            return shown
+        issued = self._issued.get(token)
+        unknown = issued is None and self._issued
+        if unknown or token.startswith(others):
+            raise answers.invalid_token()
+        shown["id"] = fingerprint(token).rjust(32, "0")
+        if issued is None:
+            return shown
+        if account_id and account_id not in issued.account_ids:
+            raise answers.forbidden()
+        shown["status"] = issued.status_at(self._clock.wall())
+        if issued.expires_on is not None:
+            expires_on = issued.expires_on.astimezone(dt.UTC).replace(tzinfo=None)
+            shown["expires_on"] = f"{expires_on.isoformat(timespec='seconds')}Z"
+        return shown
 
     def state(self) -> dict[str, list[str]]:
         """Return account ids by token, for the state file: these are secrets."""
-        return {token: list(ids) for token, ids in self._accounts.items()}
+        return {token: list(issued.account_ids) for token, issued in self._issued.items()}

@@ -1,6 +1,8 @@
 """The way of a request: credential, limit, route, operation, log."""
 
+import re
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import attrs
 
@@ -10,6 +12,8 @@ from cfsso.emulator.clock import Clock
 from cfsso.emulator.limits import RETRY_AFTER, Limiter
 from cfsso.emulator.operations import Operations
 from cfsso.transports.base import MAX_BODY, Request, Response
+
+_VERIFY: Final = re.compile(r"/(?:user|accounts/([0-9A-Za-z]{32}))/tokens/verify")
 
 
 @attrs.frozen(kw_only=True)
@@ -102,6 +106,8 @@ class Service:
         return respond(status, body, own, date=self._clock.date(), draw=self._draw)
 
     def _perform(self, request: Request, token: str | None) -> bytes:
+        if verify := _VERIFY.fullmatch(request.path):
+            return self._verify(request, token, verify[1] or "")
         served = None if token is None else self._tokens.accounts(token)
         bound = self._operations.route(request.path, request.method)
         if served is not None and bound.account_id not in served:
@@ -111,6 +117,14 @@ class Service:
         if request.body is not None and len(request.body) > MAX_BODY:
             raise answers.too_large()
         return bound.run(request.body)
+
+    def _verify(self, request: Request, token: str | None, account_id: str) -> bytes:
+        if request.method != "GET":
+            raise answers.wrong_method(["GET"])
+        found = self._tokens.verify(token, account_id)
+        if account_id and account_id not in self._accounts.by_id:
+            raise answers.unroutable(request.path)
+        return answers.success(result=found)
 
 
 def respond(

@@ -99,6 +99,10 @@ class Target:
         rank: What has a higher rank begins after all of a lower one have ended.
         needs: The position of the target that has to be green before. ``None``: none.
         expected: The connector as the plan saw it. ``None``: there was no plan.
+        holds:
+            Of a revert: what the run that it takes back wrote, and the connector has to
+            show yet. ``None``: this is no revert.
+        unsettled: Of a revert: whether it is not known what became of that run's write.
         intent: What was made durable before its write. ``None``: nothing was sent.
         ending: How it ended. ``None``: it has not.
         turn: The position of the first target of its account; the journal fills it in.
@@ -111,6 +115,8 @@ class Target:
     rank: int = 0
     needs: int | None = None
     expected: SSOConnector | None = None
+    holds: Mapping[str, bool] | None = None
+    unsettled: bool = False
     intent: Intent | None = None
     ending: Ending | None = None
     turn: int = 0

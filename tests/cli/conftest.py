@@ -1,6 +1,7 @@
 """A cloud in a file, a way to run the command in this process, and transports that fail."""
 
 import asyncio
+import contextlib
 import inspect
 import json
 import os
@@ -14,6 +15,7 @@ from typing import Any
 import attrs
 import click.testing
 import pytest
+from screens import Screen
 
 import cfsso
 from cfsso.cli.app import app
@@ -124,6 +126,13 @@ def spawn() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
 
 
 @pytest.fixture
+def on_terminal(spawn: Any) -> Iterator[Callable[..., Screen]]:
+    """Return what starts the command on a terminal of its own."""
+    with contextlib.ExitStack() as screens:
+        yield lambda *args, **others: screens.enter_context(Screen.start(spawn, *args, **others))
+
+
+@pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[cfsso.CloudflareEmulator], str]]:
     """Return what puts an emulator behind a port, in a thread of its own; it returns the URL."""
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "any")
@@ -155,8 +164,9 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[cfsso.Cloudflar
 
 
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away what a developer's shell may hold."""
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Take away what a developer's shell may hold, and keep out of the home folder."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in (
         *("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY", "CLOUDFLARE_EMAIL", "CF_API_TOKEN"),
         *("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "NO_COLOR", "FORCE_COLOR"),

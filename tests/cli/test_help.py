@@ -27,7 +27,10 @@ def test_the_version_is_the_package_s(run: Any) -> None:
 
 def test_the_commands_are_those_of_the_contract() -> None:
     """There is each command of this step, and no other."""
-    expected = "apply create delete disable emulator enable get list update verify"
+    expected = (
+        "apply break-glass create delete disable emulator enable get list plan report resume"
+        " revert transfer update verify"
+    )
 
     assert expected.split() == COMMANDS
 

@@ -1,92 +1,15 @@
 """The command on a real terminal."""
 
-import fcntl
 import json
 import os
-import pty
-import select
+import re
 import signal
-import struct
-import subprocess
-import termios
-import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import attrs
 import pytest
+from screens import SECONDS
 
 import cfsso
-
-# In a session of its own the terminal has to be taken, so that Ctrl-C becomes a signal;
-# and what runs the tests may ignore it, which no shell on a terminal does.
-START = (
-    "-c",
-    "import fcntl, signal, termios\n"  # noqa: ISC004 - one program
-    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    "fcntl.ioctl(2, termios.TIOCSCTTY, 0)\n"
-    "from cfsso.cli import main\n"
-    "main()",
-)
-SECONDS = 30.0
-
-
-@attrs.define
-class Screen:
-    """A process on a terminal of 80 columns, and all that it wrote there."""
-
-    process: subprocess.Popen[str]
-    terminal: int
-    text: str = ""
-
-    def wait_for(self, wanted: str) -> None:
-        """Read until *wanted* has been written."""
-        deadline = time.monotonic() + SECONDS
-        while wanted not in self.text:
-            assert time.monotonic() < deadline, f"no {wanted!r} in {self.text!r}"
-            assert self.read(), f"no {wanted!r} in {self.text!r}"
-
-    def read(self) -> bool:
-        """Read what there is; return whether more may come."""
-        ready, _, _ = select.select([self.terminal], [], [], 0.1)
-        if not ready:
-            return self.process.poll() is None
-        try:
-            chunk = os.read(self.terminal, 65536)
-        except OSError:
-            return False
-        self.text += chunk.decode()
-        return bool(chunk)
-
-    def type(self, keys: str) -> None:
-        """Type *keys*."""
-        os.write(self.terminal, keys.encode())
-
-    def end(self) -> int:
-        """Read to the end and return the exit code."""
-        deadline = time.monotonic() + SECONDS
-        while self.read():
-            assert time.monotonic() < deadline, self.text
-        return self.process.wait(SECONDS)
-
-
-@pytest.fixture
-def on_terminal(spawn: Any) -> Iterator[Callable[..., Screen]]:
-    """Return what starts the command on a terminal of its own."""
-    terminals: list[int] = []
-
-    def start(*args: str, **options: Any) -> Screen:
-        ours, theirs = pty.openpty()
-        terminals.append(ours)
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs, **options}
-        process = spawn(*args, start=START, start_new_session=True, **streams)
-        os.close(theirs)
-        return Screen(process, ours)
-
-    yield start
-    for terminal in terminals:
-        os.close(terminal)
 
 
 @pytest.fixture
@@ -136,13 +59,14 @@ def test_the_bar_moves_and_ctrl_c_stops_the_run(cloud: Any, slow: str, on_termin
     file = rollout(cloud, 12)
     screen = on_terminal("--base-url", slow, "apply", file, "--yes", "--concurrency", "2")
 
+    screen.wait_for_the_plan()
     screen.wait_for("ETA 0:")
     screen.type("\x03")
 
     assert 130 == screen.end()
     assert "stopping: no further write is sent" in screen.text
     assert "the run stopped before it came to it" in screen.text
-    assert screen.text.endswith("cfsso: interrupted by SIGINT: run it again to go on\r\n")
+    assert "cfsso: interrupted by SIGINT: `cfsso resume /" in screen.text
 
 
 def test_a_wait_for_the_limit_counts_down_and_ctrl_c_ends_it(
@@ -150,10 +74,11 @@ def test_a_wait_for_the_limit_counts_down_and_ctrl_c_ends_it(
 ) -> None:
     """The bar shows how long the rate limit holds the run up; Ctrl-C leaves without waiting."""
     file = rollout(cloud, 4)
-    limit = cfsso.RateLimit(requests=3, seconds=300)
+    limit = cfsso.RateLimit(requests=7, seconds=300)
     url = serve(cfsso.CloudflareEmulator.load(cloud.state, rate_limit=limit))
     screen = on_terminal("--base-url", url, "apply", file, "--yes", "--concurrency", "1")
 
+    screen.wait_for_the_plan()
     screen.wait_for("ETA 1")
     screen.wait_for("rate limit: 4:59")
     screen.type("\x03")
@@ -170,6 +95,7 @@ def test_a_second_ctrl_c_leaves_at_once(cloud: Any, slow: str, on_terminal: Any)
     file = rollout(cloud, 12)
     screen = on_terminal("--base-url", slow, "apply", file, "--yes", "--concurrency", "2")
 
+    screen.wait_for_the_plan()
     screen.wait_for("/12")
     screen.type("\x03")
     screen.wait_for("stopping")
@@ -219,3 +145,41 @@ def test_records_are_whole_lines_while_the_bar_moves(
         assert ["changed"] * 2 == [json.loads(line)["status"] for line in stream]
     assert "/2" in screen.text
     assert "sso_connector_id" not in screen.text
+
+
+def test_a_plan_fits_the_terminal(cloud: Any, on_terminal: Any) -> None:
+    """A plan is coloured and as wide as the screen; a bar leaves no trace; long domains go on."""
+    cloud.add("pending", email_domain=f"{'long-' * 11}name.example")
+    pending = cloud.emulator.connectors(cloud.account)[0].id
+    file = cloud.rollout(
+        f"{cloud.account},{pending},true,",
+        f"{cloud.account},{cloud.add(email_domain='company.example')},true,true",
+    )
+    screen = on_terminal("--emulate", cloud.state, "plan", file)
+
+    assert 1 == screen.end()
+
+    shown = screen.text[screen.text.rindex("\x1b[1maccount") :]
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).split("\r\n")
+    assert "\x1b[32m" in shown
+    assert "\x1b[33m" in shown
+    assert plain[0] == f"account {cloud.account}"
+    assert re.fullmatch("  ! blocked  long-.*  can't be enabled.*", plain[1])
+    *_, last, empty, line, _ = plain
+    assert "enabled: false -> true" in " ".join(plain)
+    assert (True, "") == (len(last) <= 80, empty)
+    assert all(len(each) <= 80 for each in plain[:-2])
+    assert line.startswith("Plan: 1 to change, 0 unchanged, 1 blocked; 1 domain in 1 account; ")
+
+
+def test_ctrl_c_ends_a_plan(cloud: Any, slow: str, on_terminal: Any) -> None:
+    """While accounts are read a bar moves; Ctrl-C is one line and 130, and shows no plan."""
+    screen = on_terminal("--base-url", slow, "plan", rollout(cloud, 12), "--concurrency", "1")
+
+    screen.wait_for("1/12")
+    screen.type("\x03")
+
+    assert 130 == screen.end()
+    assert screen.text.endswith("cfsso: interrupted\r\n")
+    assert "Plan:" not in screen.text
+    assert "Traceback" not in screen.text

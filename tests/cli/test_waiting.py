@@ -111,7 +111,8 @@ def test_a_run_waits_for_the_limit_in_lines(run: Any, cloud: Any, faulty: Faulty
     for _ in range(40):
         account = cloud.emulator.add_account()
         rows.append(f"{account},{cloud.add(account=account)},true,")
-    faulty.on(LIMITED, nth=50)
+    # The plan is 40 requests.
+    faulty.on(LIMITED, nth=90)
 
     ran = run("apply", cloud.rollout(*rows), "--yes")
 
@@ -123,14 +124,15 @@ def test_a_run_waits_for_the_limit_in_lines(run: Any, cloud: Any, faulty: Faulty
 def test_a_run_that_does_not_wait_fails_what_it_can_t_send(
     run: Any, cloud: Any, faulty: FaultyTransport
 ) -> None:
-    """With `--max-wait` each target that would wait longer fails with that time; exit 1."""
+    """With `--max-wait` what would wait longer is blocked, and why; exit 1."""
     file = cloud.rollout(f"{cloud.account},{cloud.add()},true,")
     faulty.on(LIMITED)
 
     ran = run("--max-wait", "60", "apply", file, "--yes", "--json")
 
     assert 1 == ran.code
-    assert ["failed"] == [record["status"] for record in ran.records]
+    assert ["blocked"] == [record["status"] for record in ran.records]
+    assert ran.records[0]["note"].startswith("the account could not be read: 429")
     assert 1 == faulty.requests
 
 
@@ -249,25 +251,25 @@ def test_a_signal_ends_a_run_that_waits_for_the_limit(
     faulty: FaultyTransport,
     signalled: Any,
 ) -> None:
-    """It leaves at once; only what was looked at, and so may have been written, is unknown."""
+    """It leaves at once; what the limit has held up was not written."""
     rows = []
     for _ in range(4):
         account = cloud.emulator.add_account()
         rows.append(f"{account},{cloud.add(account=account)},true,")
-    # The first account is done, the second one is listed and to be written.
-    faulty.on(LIMITED, nth=5)
-    signalled(number, 5)
+    # All are planned, the first account is done, the second one is listed and to be written.
+    faulty.on(LIMITED, nth=9)
+    signalled(number, 9)
     begun = time.monotonic()
 
     ran = run("apply", cloud.rollout(*rows), "--yes", "--json", "--concurrency", "1")
 
     assert code == ran.code
-    assert ["changed", "unknown", "not_attempted", "not_attempted"] == [
+    assert ["changed", "not_attempted", "not_attempted", "not_attempted"] == [
         record["status"] for record in ran.records
     ]
     assert 1 == ran.err.count("cfsso: stopping at once: the rate limit asks to wait 287 s more\n")
-    assert ran.err.endswith(f"cfsso: interrupted by {number.name}: run it again to go on\n")
-    assert 5 == faulty.requests
+    assert f"cfsso: interrupted by {number.name}: `cfsso resume " in ran.err
+    assert 9 == faulty.requests
     assert 5 > time.monotonic() - begun
 
 

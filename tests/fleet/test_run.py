@@ -286,6 +286,28 @@ async def test_a_lie_is_a_conflict() -> None:
     assert outcome.after.enabled is False
 
 
+async def test_a_read_that_lags_behind_is_done_again() -> None:
+    """A list that contradicts a confirmed write may show an old state: it has six seconds."""
+    world = World.of("verified")
+    stale: list[cfsso.Response] = []
+
+    class Lagging(Through):
+        async def send(self, request: cfsso.Request) -> cfsso.Response:
+            answer = await super().send(request)
+            if request.is_write:
+                return answer
+            stale.append(answer)
+            late = asyncio.get_running_loop().time() >= 5
+            return answer if late else stale[0]
+
+    transport = Lagging(world.cloud)
+
+    (outcome,) = await world.run(transport)
+
+    assert Status.CHANGED is outcome.status
+    assert ["GET", "PATCH", "GET", "GET", "GET"] == transport.seen
+
+
 async def test_gone_after_the_write_is_a_conflict() -> None:
     """A connector that the last reads do not show is never green."""
     world = World.of("verified", "enabled")

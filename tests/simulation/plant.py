@@ -27,13 +27,15 @@ _FOUND: Final = 3
 _PYTEST: Final = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "timeout=20"]
 
 
-def hunt(first: int, worlds: int) -> int:
+def hunt(first: int, worlds: int, *, fleets: bool) -> int:
     """Let one world after the other run until a rule is broken; return the exit code."""
+    from fleet_world import simulate_fleet
     from sim_world import simulate
 
+    run = simulate_fleet if fleets else simulate
     for number, seed in enumerate(range(first, first + worlds), 1):
         try:
-            broken = simulate(seed).broken
+            broken = run(seed).broken
         except Exception as error:  # noqa: BLE001 - a world that breaks down has found it as well
             broken = {seed: [f"{type(error).__name__}: {error}"]}
         for stories in broken.values():
@@ -66,6 +68,7 @@ def is_found(bug: Mapping[str, Any], first: int, worlds: int) -> tuple[bool, str
     """Return whether the suite of the bug fails with it, and how."""
     suite = bug.get("suite")
     hunting = ["tests/simulation/plant.py", "--hunt", str(worlds), "--from", str(first)]
+    hunting += ["--fleets"] * bug.get("fleets", False)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         planted(bug, folder)
@@ -90,7 +93,8 @@ def is_found(bug: Mapping[str, Any], first: int, worlds: int) -> tuple[bool, str
 def judge(bugs: list[dict[str, Any]], first: int, worlds: int, workers: int) -> int:
     """Plant each of the bugs, tell what became of it, and return the exit code."""
     # Where a suite fails without a bug, that it fails with one says nothing.
-    sound = [{"name": "no bug", "suite": suite} for suite in {bug.get("suite") for bug in bugs}]
+    suites = {(bug.get("suite"), bug.get("fleets", False)) for bug in bugs}
+    sound = [{"name": "no bug", "suite": suite, "fleets": fleets} for suite, fleets in suites]
     found = 0
     all_well = bool(bugs)
     with ThreadPoolExecutor(workers) as pool:
@@ -113,10 +117,11 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--from", dest="first", type=int, help="the first seed; else a fresh one")
     parser.add_argument("--hunt", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--fleets", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     first = SystemRandom().getrandbits(40) if options.first is None else options.first
     if options.hunt is not None:
-        return hunt(first, options.hunt)
+        return hunt(first, options.hunt, fleets=options.fleets)
     bugs = tomllib.loads((HERE / "planted_bugs.toml").read_text("utf-8"))["bug"]
     chosen = [bug for bug in bugs if options.only in bug["name"]]
     return judge(chosen, first, options.worlds, options.workers)

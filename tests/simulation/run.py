@@ -10,14 +10,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import SystemRandom
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from fleet_report import FleetReport
+from fleet_runs import FLEETS, fleets, show_fleet
 from sim_report import Report, lines, table
 from sim_scenarios import SCENARIOS
 from sim_world import simulate
 
 _AT_ONCE = 10
+_WORLDS = 2000
 # After so many worlds what they left is collected.
 _A_FEW = 10
 
@@ -55,7 +59,7 @@ def show_one(seed: int) -> bool:
     return _tell(report)
 
 
-def _tell(report: Report) -> bool:
+def _tell(report: Report | FleetReport) -> bool:
     for seed, stories in sorted(report.broken.items()):
         for story in stories:
             print(f"seed {seed}: {story}", file=sys.stderr)  # noqa: T201
@@ -64,34 +68,44 @@ def _tell(report: Report) -> bool:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=2000, help="how many worlds")
+    parser.add_argument("--seeds", type=int, help="how many worlds: 2000, or 500 fleets")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--from", dest="first", type=int, help="the first seed; else a fresh one")
     parser.add_argument("--seed", type=int, help="one world, with its trace")
     parser.add_argument("--floors", action="store_true", help="fail if the figures are too small")
-    parser.add_argument("--scenario", choices=[*SCENARIOS, "all"], help="figures, not worlds")
+    parser.add_argument(
+        "--scenario", choices=[*SCENARIOS, "fleet", "all"], help="figures, not worlds"
+    )
     return parser.parse_args()
 
 
-def _scenarios(which: str) -> Iterator[str]:
+def _scenarios(which: str, seeds: range, workers: int) -> Iterator[dict[str, Any]]:
     for name, scenario in SCENARIOS.items():
         if which in {name, "all"}:
             for figures in scenario():
-                yield json.dumps({"scenario": name, **figures})
+                yield {"scenario": name, **figures}
+    if which in {"fleet", "all"}:
+        for figures in fleets(seeds, workers):
+            yield {"scenario": "fleet", **figures}
 
 
 def main() -> int:
     """Do as the command line says; return the exit code."""
     options = _options()
+    first = SystemRandom().getrandbits(40) if options.first is None else options.first
     if options.scenario is not None:
-        for line in _scenarios(options.scenario):
-            print(line, flush=True)  # noqa: T201
-        return 0
+        if options.seed is not None:
+            return 0 if _tell(show_fleet(options.seed)) else 1
+        broken = 0
+        seeds = range(first, first + (options.seeds or FLEETS))
+        for figures in _scenarios(options.scenario, seeds, options.workers):
+            broken += figures.get("violations", 0)
+            print(json.dumps(figures), flush=True)  # noqa: T201
+        return 1 if broken else 0
     if options.seed is not None:
         return 0 if show_one(options.seed) else 1
-    first = SystemRandom().getrandbits(40) if options.first is None else options.first
     began = time.perf_counter()
-    seeds = range(first, first + options.seeds)
+    seeds = range(first, first + (options.seeds or _WORLDS))
     report = run_all(seeds, options.workers)
     figures = report.figures()
     took = time.perf_counter() - began

@@ -6,7 +6,7 @@ Checked by mypy and pyright, never run.
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, assert_type
 
@@ -148,7 +148,7 @@ async def a_fleet(connectors: cfsso.AsyncSSOConnectors) -> None:
     assert_type(changes[0].enabled, bool | Literal[cfsso.Unset.UNSET])
     assert_type(changes[0].wished, Mapping[str, bool])
     outcomes = cfsso.fleet.apply(connectors, changes, concurrency=4, stop=asyncio.Event())
-    assert_type(outcomes, AsyncIterator[cfsso.fleet.Outcome])
+    assert_type(outcomes, AsyncGenerator[cfsso.fleet.Outcome, None])
     async for outcome in outcomes:
         assert_type(outcome.change, cfsso.fleet.Change)
         assert_type(outcome.status, cfsso.fleet.OutcomeStatus)
@@ -157,3 +157,40 @@ async def a_fleet(connectors: cfsso.AsyncSSOConnectors) -> None:
         assert_type(outcome.after, cfsso.SSOConnector | None)
         assert_type(outcome.error, cfsso.CfssoError | None)
         assert_type(outcome.attempts, int)
+
+
+async def a_run_with_a_journal(connectors: cfsso.AsyncSSOConnectors) -> None:
+    """A plan is applied, resumed and taken back."""
+    changes = cfsso.fleet.read_changes("rollout.csv")
+    plan = await cfsso.fleet.plan(connectors, changes, accounts=["a" * 32], max_wait=1.0)
+    assert_type(plan, cfsso.fleet.Plan)
+    assert_type(plan.rows, tuple[cfsso.fleet.PlannedChange, ...])
+    assert_type(plan.rows[0].action, cfsso.fleet.PlanAction)
+    assert_type(plan.rows[0].differences, tuple[tuple[str, bool | None, bool], ...])
+    assert_type(plan.to_json(), str)
+    assert_type(cfsso.fleet.Plan.load(Path("rollout.plan")), cfsso.fleet.Plan)
+    assert_type(
+        cfsso.fleet.apply(connectors, plan, journal="j", canary=1, max_failures=0),
+        AsyncGenerator[cfsso.fleet.Outcome, None],
+    )
+    again = cfsso.fleet.resume(connectors, Path("j"), max_failures=None)
+    assert_type(again, AsyncGenerator[cfsso.fleet.Outcome, None])
+    back = cfsso.fleet.revert(connectors, "j", concurrency=8)
+    assert_type(back, AsyncGenerator[cfsso.fleet.Outcome, None])
+    async with await cfsso.fleet.read_journal("j") as journal:
+        assert_type(journal.runs, tuple[cfsso.fleet.Run, ...])
+        async for recorded in journal.targets():
+            assert_type(recorded, cfsso.fleet.Recorded)
+            assert_type(recorded.outcome, cfsso.fleet.Outcome)
+
+
+async def a_rescue(connectors: cfsso.AsyncSSOConnectors) -> None:
+    """Accounts are opened, a domain is moved, and a verification waited for."""
+    outcomes = cfsso.fleet.break_glass(connectors, ["a" * 32], domain="example.com", drill=True)
+    assert_type(outcomes, AsyncGenerator[cfsso.fleet.Outcome, None])
+    moved = await cfsso.fleet.transfer(connectors, "example.com", source="a" * 32, target="b" * 32)
+    assert_type(moved, tuple[cfsso.fleet.Outcome, cfsso.fleet.Outcome])
+    found = await connectors.wait_until_verified("c" * 32, account_id="a" * 32, deadline=60.0)
+    assert_type(found, cfsso.SSOConnector)
+    assert_type(await connectors.credential("a" * 32), str | None)
+    assert_type(await connectors.verify_token(account_id="a" * 32), cfsso.TokenInfo)

@@ -1,4 +1,4 @@
-"""``apply``: a file of changes."""
+"""``apply``: a file of changes, or a plan of them."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from cfsso.cli import exit_codes
 from cfsso.cli.options import (
     Command,
     Settings,
+    concurrency_option,
     examples,
     global_options,
     pass_settings,
@@ -15,10 +16,12 @@ from cfsso.cli.options import (
 )
 
 if TYPE_CHECKING:
-    import cfsso
-    from cfsso.fleet import Changes
+    from collections.abc import Sequence
 
-_CONCURRENCY = 32
+    from cfsso.cli.session import Session
+    from cfsso.fleet import Change, Plan
+
+_CANARY = 1
 
 
 @click.command(
@@ -28,75 +31,146 @@ _CONCURRENCY = 32
     epilog=examples(
         "cfsso apply rollout.csv",
         "cfsso --emulate cloud.json apply rollout.csv --yes",
+        "cfsso apply rollout.plan --journal rollout.cfsso --max-failures 3",
         "cfsso apply rollout.csv --yes --json > outcomes.jsonl",
     ),
 )
 @click.argument("file", metavar="FILE")
 @click.option(
-    "--concurrency",
+    "--journal",
+    metavar="FILE",
+    help="The journal to write, which must not exist. Unless given it is a new file in"
+    " ~/.local/state/cfsso.",
+)
+@concurrency_option
+@click.option(
+    "--canary",
     metavar="N",
-    type=click.IntRange(min=1),
-    default=_CONCURRENCY,
+    type=click.IntRange(min=0),
+    default=_CANARY,
     show_default=True,
-    help="How many requests may be under way at once.",
+    help="How many accounts to write go first, alone; the run stops if one is not green.",
+)
+@click.option(
+    "--max-failures",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="How many targets may fail before the run stops; there are never more writes under way"
+    " than are left, plus one. Any number unless given.",
 )
 @yes_option
 @global_options
 @pass_settings
-def apply(settings: Settings, /, file: str, concurrency: int, *, yes: bool) -> int:
+def apply(
+    settings: Settings,
+    /,
+    file: str,
+    journal: str | None,
+    concurrency: int,
+    canary: int,
+    max_failures: int | None,
+    *,
+    yes: bool,
+) -> int:
     """
     Bring each connector of FILE to the values it asks for, and read all of them back.
 
     FILE is CSV with the header account_id,sso_connector_id,enabled,use_fedramp_language
     (true, false, or empty to leave alone), or JSON Lines with these keys if its name
-    ends in .jsonl. A row that can't be used stops everything before a request is sent.
+    ends in .jsonl, or a plan that `cfsso plan --out` has saved. A row that can't be used
+    stops everything before a request is sent.
 
-    It asks first, and needs --yes where it can't. Ctrl-C sends no further write,
-    waits for those under way and shows what was done; a second one leaves at once.
+    It plans and asks first, and needs --yes where it can't. Ctrl-C sends no further write,
+    settles those under way and says how to go on; a second one leaves at once.
     """
+    import os
+
     import cfsso
-    from cfsso.cli import asking
-    from cfsso.cli.applying import Applying
+    from cfsso.cli import asking, inputs, journals, planned
+    from cfsso.cli.running import Running
     from cfsso.cli.screen import say
     from cfsso.cli.session import Session
+    from cfsso.fleet.plans import is_plan
 
     session = Session(settings)
-    try:
-        changes = cfsso.fleet.read_changes(file)
-    except cfsso.InvalidRequestError as error:
-        for line in _problems(file, error):
-            say(line)
-        return exit_codes.USAGE
+    ready = cfsso.fleet.Plan.load(file) if is_plan(file) else None
+    changes = () if ready else inputs.read_changes(file)
     session.check()
+    if journal is not None and os.path.lexists(journal):
+        raise cfsso.InvalidRequestError(
+            f"{journal} exists: give another --journal, or go on with `cfsso resume`"
+        )
     if not yes:
         asking.need_terminal("apply")
-        if not asking.ask(_question(file, changes)):
-            say("not confirmed: nothing was sent")
-            return exit_codes.NOT_GREEN
-    return Applying(settings, session, changes, concurrency).run()
+    plan = ready or _planned(settings, session, changes, concurrency)
+    if yes:
+        say(planned.summary(plan))
+    elif not _agreed(settings, file, plan):
+        say("not confirmed: nothing was sent")
+        return exit_codes.NOT_GREEN
+    with journals.kept(journal, rehearsal=settings.emulate is not None) as path:
+        running = Running(
+            settings,
+            session,
+            path,
+            total=len(plan.rows),
+            merged=plan.merged,
+            lasting=journal is not None or settings.emulate is None,
+            changes=[row.change for row in plan.rows],
+        )
+        return running.run(
+            lambda connectors, stop: cfsso.fleet.apply(
+                connectors,
+                plan,
+                journal=path,
+                concurrency=concurrency,
+                canary=canary,
+                max_failures=max_failures,
+                max_wait=settings.max_wait,
+                stop=stop,
+            )
+        )
 
 
-def _problems(file: str, error: "cfsso.InvalidRequestError") -> list[str]:
-    rows: list[str] = getattr(error, "__notes__", [])
-    if len(rows) < 2:  # noqa: PLR2004 - the error itself tells of one
-        return [str(error)]
-    return [
-        *(f"{file}: {row}" for row in rows),
-        f"{file}: {len(rows)} rows can't be used; nothing was sent",
-    ]
+def _planned(
+    settings: Settings, session: "Session", changes: "Sequence[Change]", concurrency: int
+) -> "Plan":
+    import cfsso
+    from cfsso.cli import planned
+
+    async def work(connectors: cfsso.AsyncSSOConnectors) -> "Plan":
+        """Read the accounts."""
+        total = len({change.account_id for change in changes})
+        with planned.watched(connectors, total, json=settings.json) as shown:
+            return await cfsso.fleet.plan(
+                shown, changes, concurrency=concurrency, max_wait=settings.max_wait
+            )
+
+    return session.run(work)
 
 
-def _question(file: str, changes: "Changes") -> str:
+def _agreed(settings: Settings, file: str, plan: "Plan") -> bool:
+    """Show the plan, and ask if there is anything to do."""
+    from cfsso.cli import asking, planned
+    from cfsso.cli.screen import say
+
+    if settings.json:
+        say(planned.summary(plan))
+    else:
+        planned.show(plan)
+    return not plan.has_changes or asking.ask(_question(file, plan))
+
+
+def _question(file: str, plan: "Plan") -> str:
     from cfsso.cli.summary import counted
 
-    enables = sum(change.enabled is True for change in changes)
-    disables = sum(change.enabled is False for change in changes)
-    others = len(changes) - enables - disables
+    wishes = [row.change.enabled for row in plan.writes]
+    enables, disables = wishes.count(True), wishes.count(False)
+    others = len(wishes) - enables - disables
     parts = [f"{enables:,} to enable", f"{disables:,} to disable"]
     if others:
         parts.append(f"{others:,} to change in wording only")
-    accounts = len({change.account_id for change in changes})
     return (
-        f"Apply {file}: {counted(len(changes), 'connector')} in {counted(accounts, 'account')},"
-        f" {', '.join(parts)}?"
+        f"Apply {file}: {counted(len(wishes), 'connector')} in"
+        f" {counted(len(plan.changed_accounts), 'account')}, {', '.join(parts)}?"
     )

@@ -8,6 +8,7 @@ import click
 from cfsso.cli import exit_codes
 from cfsso.cli.options import (
     Command,
+    Seconds,
     Settings,
     account_argument,
     connector_argument,
@@ -179,30 +180,65 @@ def delete(settings: Settings, /, account: str, connector: str, *, yes: bool) ->
     "verify",
     cls=Command,
     short_help="Make Cloudflare look for the TXT record.",
-    epilog=examples(f"cfsso verify {_PAIR}"),
+    epilog=examples(f"cfsso verify {_PAIR}", f"cfsso verify {_PAIR} --wait --deadline 3600"),
 )
 @account_argument
 @connector_argument
+@click.option("--wait", is_flag=True, help="Stay until the record is found, or Cloudflare gave up.")
+@click.option(
+    "--deadline",
+    metavar="SECONDS",
+    type=Seconds(),
+    help="How long to wait at most; 49 hours unless given, since Cloudflare looks for 48.",
+)
+@click.option(
+    "--interval",
+    metavar="SECONDS",
+    type=Seconds(),
+    help="How long to wait before the second look; 5 unless given. The pauses grow to 5 minutes.",
+)
 @global_options
 @pass_settings
-def verify(settings: Settings, /, account: str, connector: str) -> int:
+def verify(
+    settings: Settings, /, account: str, connector: str, *, wait: bool, **seconds: float | None
+) -> int:
     """
     Make Cloudflare look for the TXT record of the domain, again if need be.
 
     It prints the record to set and how far the search is; Cloudflare looks for two
-    days, and `cfsso get` shows when it has found it.
+    days, and `cfsso get` shows when it has found it. With --wait it stays until then,
+    begins a search only if there is none, and exits 1 if the record is not found.
     """
     from cfsso.cli import writes
     from cfsso.cli.results import Target
     from cfsso.cli.session import Session
 
     target = Target(account, connector)
+    bounds = {name: value for name, value in seconds.items() if value is not None}
+    if bounds and not wait:
+        raise click.UsageError(f"--{min(bounds)} needs --wait")
+    if bounds.get("interval") == 0:
+        raise click.UsageError("--interval must be more than 0")
+    if wait:
+        return _verify_and_wait(settings, target, bounds)
     return _write(
         settings,
         Session(settings),
         target,
         lambda connectors: writes.verify(connectors, target),
     )
+
+
+def _verify_and_wait(settings: Settings, target: "Target", bounds: dict[str, float]) -> int:
+    from cfsso.cli.reporting import report
+    from cfsso.cli.session import Session
+    from cfsso.cli.verifying import verify_and_wait
+
+    goes_on = f"a search that has begun goes on at Cloudflare: `{target.look}` shows how far it is"
+    result = Session(settings).run(
+        lambda connectors: verify_and_wait(connectors, target, **bounds), advice=goes_on
+    )
+    return report(settings, result)
 
 
 def _given(flags: dict[str, bool | None]) -> dict[str, bool]:

@@ -1,0 +1,110 @@
+"""What all operations stand on: a transport, the bounds of a call, who watches, and the end."""
+
+import copy
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from cfsso import _checks
+from cfsso.events import OnEvent
+from cfsso.models import UNSET, Unset
+from cfsso.transports._call import Call
+from cfsso.transports.base import RateLimit, Transport
+
+Fingerprint: TypeAlias = Callable[[str], Awaitable[str]]
+"""From account id to what tells its token from others, without telling the token."""
+
+
+class Client:
+    """
+    A client without operations; see `AsyncSSOConnectors` for its arguments.
+
+    Attributes:
+        on_event: Is called with what happens during each call.
+        rate_limit: What the transport lets one credential send. ``None``: not known, or no limit.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        deadline: float | None = None,
+        max_wait: float | None = None,
+        on_event: OnEvent | None = None,
+        fingerprint: Fingerprint | None = None,
+        rate_limit: RateLimit | None = None,
+    ) -> None:
+        self._transport = transport
+        self._deadline = _checks.seconds("deadline", deadline)
+        self._max_wait = _checks.seconds("max_wait", max_wait)
+        self._fingerprint = fingerprint
+        self.on_event = on_event
+        self.rate_limit = rate_limit
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._transport!r})"
+
+    def with_options(
+        self,
+        *,
+        deadline: float | Unset | None = UNSET,
+        max_wait: float | Unset | None = UNSET,
+        on_event: OnEvent | Unset | None = UNSET,
+    ) -> Self:
+        """
+        Return the same connectors on the same transport, with other options.
+
+        What is not given stays as it is. Closing either closes both.
+        """
+        other = copy.copy(self)
+        if not isinstance(deadline, Unset):
+            other._deadline = _checks.seconds("deadline", deadline)  # noqa: SLF001 - it is one of us
+        if not isinstance(max_wait, Unset):
+            other._max_wait = _checks.seconds("max_wait", max_wait)  # noqa: SLF001
+        if not isinstance(on_event, Unset):
+            other.on_event = on_event
+        return other
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the transport. May be called more than once."""
+        await self._transport.aclose()
+
+    async def credential(self, account_id: str) -> str | None:
+        """
+        Return what tells the token of an account from others: 8 hex digits.
+
+        Two accounts with one token have one. ``None``: it is not known.
+
+        Raises:
+            InvalidRequestError: There is no token for the account.
+        """
+        return None if self._fingerprint is None else await self._fingerprint(account_id)
+
+    def _call(
+        self,
+        operation: str,
+        account_id: str,
+        sso_connector_id: str | None = None,
+        *,
+        urgent: bool = False,
+    ) -> Call:
+        return Call(
+            operation=operation,
+            account_id=account_id,
+            sso_connector_id=sso_connector_id,
+            deadline=self._deadline,
+            max_wait=self._max_wait,
+            on_event=self.on_event,
+            urgent=urgent,
+        )

@@ -1,0 +1,71 @@
+"""What can be read of a list in which some connectors are odd: one must not hide the others."""
+
+from typing import Any
+
+import attrs
+
+from cfsso import _checks, _converter, _wire
+from cfsso.errors import InvalidRequestError
+from cfsso.models import SSOConnector
+from cfsso.transports.base import Request, Response
+
+
+@attrs.frozen
+class Salvage:
+    """
+    What can be read of a list.
+
+    Attributes:
+        connectors: Each once, in the order of the answer, with what can be read of it.
+        lost: How many others the account has.
+    """
+
+    connectors: tuple[SSOConnector, ...]
+    lost: int
+
+
+def read(request: Request, response: Response) -> _wire.Answer:
+    """Read an envelope as `_wire.read` does, but let its JSON be odd."""
+    return _wire.read(request, response, _converter.decode_leniently)
+
+
+def salvage(answer: _wire.Answer) -> Salvage:
+    """
+    Return what can be read of a list.
+
+    Raises:
+        APIResponseValidationError: It is no list.
+    """
+    result = answer.envelope.get("result")
+    if not isinstance(result, list):
+        raise answer.unreadable("expected list at $.result")
+    found: dict[str, SSOConnector] = {}
+    lost = _wire.missing(answer)
+    for item in result:
+        connector = _salvaged(item)
+        if connector is None:
+            lost += 1
+        # One that stands twice is disabled only if it is both times.
+        elif connector.id not in found or found[connector.id].enabled is False:
+            found[connector.id] = connector
+    return Salvage(tuple(found.values()), lost)
+
+
+def _salvaged(item: Any) -> SSOConnector | None:
+    """Return what can be read of a connector; ``None`` without its id, which is the least."""
+    if not isinstance(item, dict):
+        return None
+    try:
+        connector = _converter.connector(item, "$")
+    except _converter.ConversionError:
+        domain, enabled = item.get("email_domain"), item.get("enabled")
+        connector = SSOConnector(
+            id=item.get("id", ""),
+            email_domain=domain if isinstance(domain, str) else None,
+            enabled=enabled if isinstance(enabled, bool) else None,
+        )
+    try:
+        _checks.identifier("id", connector.id, None)
+    except InvalidRequestError:
+        return None
+    return connector

@@ -1,0 +1,69 @@
+"""Files that commands read: changes, and lists of accounts."""
+
+from collections.abc import Sequence
+
+import cfsso
+from cfsso import _checks
+from cfsso.cli import exit_codes
+from cfsso.cli.endings import CommandEnded
+from cfsso.cli.screen import say
+from cfsso.fleet import Changes, _files
+
+
+def read_changes(file: str) -> Changes:
+    """
+    Return the changes of a file.
+
+    Raises:
+        CommandEnded: It can't be used, and every reason was said.
+    """
+    try:
+        return cfsso.fleet.read_changes(file)
+    except cfsso.InvalidRequestError as error:
+        problems: list[str] = getattr(error, "__notes__", [])
+        _refuse(file, str(error), problems)
+    raise CommandEnded(exit_codes.USAGE)
+
+
+def read_accounts(file: str) -> Sequence[str]:
+    """
+    Return the account ids of a file: one a line, each once, in its order.
+
+    Empty lines and what follows a ``#`` are left out, as is all but the first column of
+    CSV, which may have a header.
+
+    Raises:
+        CommandEnded: It can't be used, and every reason was said.
+        InvalidRequestError: It can't be read.
+    """
+    try:
+        text = _files.read(file).decode()
+    except UnicodeDecodeError as error:
+        problem = f"{_files.shown(file)}: not UTF-8 at byte {error.start}: save it as UTF-8"
+        raise cfsso.InvalidRequestError(problem) from None
+    found: dict[str, None] = {}
+    problems: list[str] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        row = line.partition("#")[0].strip()
+        account_id = row.partition(",")[0].strip().strip('"')
+        if not row or (account_id == "account_id" and not found):
+            continue
+        try:
+            found[_checks.identifier("account_id", account_id, None)] = None
+        except cfsso.InvalidRequestError as error:
+            problems.append(f"row {number}: {error}")
+    if problems:
+        _refuse(file, f"{file}: {problems[0]}; nothing was sent", problems)
+        raise CommandEnded(exit_codes.USAGE)
+    if not found:
+        raise cfsso.InvalidRequestError(f"{_files.shown(file)}: no accounts")
+    return [*found]
+
+
+def _refuse(file: str, only: str, problems: Sequence[str]) -> None:
+    if len(problems) < 2:  # noqa: PLR2004 - the line itself tells of one
+        say(only)
+        return
+    for problem in problems:
+        say(f"{file}: {problem}")
+    say(f"{file}: {len(problems)} rows can't be used; nothing was sent")

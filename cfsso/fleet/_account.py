@@ -1,0 +1,219 @@
+"""One account of a run: looked at, written, and looked at again."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+
+from cfsso.errors import AuthenticationError, CfssoError, JournalError
+from cfsso.fleet._deciding import decide, ended, settle
+from cfsso.fleet._gate import Stopped
+from cfsso.fleet._held import Held, Watch
+from cfsso.fleet._judged import Sight, judged
+from cfsso.fleet._plain import now
+from cfsso.fleet._targets import Ending, Intent, Target
+from cfsso.fleet._visit import Means, Visit
+from cfsso.fleet.outcomes import OutcomeStatus
+from cfsso.models import SSOConnector
+
+_CHANGED: Final = OutcomeStatus.CHANGED
+_FAILURES: Final = {OutcomeStatus.FAILED, OutcomeStatus.CONFLICT, OutcomeStatus.UNKNOWN}
+_LEFT: Final = "left before it was read back"
+# A read may show an old state, so one that contradicts a confirmed write is done again after these.
+_PAUSES: Final = (2.0, 4.0)
+# Until then a write whose run was cut off may still arrive.
+_SECONDS_TO_ARRIVE: Final = 30.0
+
+
+class Account:
+    """
+    The targets of one account, on their way to their endings.
+
+    Args:
+        means: What it shares with others.
+        targets: At least one, all of one account and of one rank.
+
+    Attributes:
+        endings: By position. What is missing after `run` was not attempted.
+        visit: How it is read.
+    """
+
+    def __init__(self, means: Means, targets: Sequence[Target]) -> None:
+        self._means = means
+        self._targets = targets
+        self._id = targets[0].account_id
+        self._intended: set[int] = set()
+        self._read_back = False
+        self._counted = 0
+        self.visit = Visit(means, self._id, [target.sso_connector_id for target in targets])
+        self.endings: dict[int, Ending] = {}
+
+    async def run(self) -> str:
+        """Fill `endings`; return why the others were not attempted, empty if there is no reason."""
+        try:
+            await self.visit.begin()
+            self.visit.check_open()
+            await self._decide_all()
+            return await self._write_all()
+        except Stopped as reason:
+            return str(reason)
+
+    async def settle(self) -> str:
+        """Fill `endings` for writes that were under way; one that is missing then was not done."""
+        self._intended = {target.position for target in self._targets}
+        await self.visit.begin()
+        if not self.visit.is_fresh:
+            await self.visit.look(leave=False)
+        for target in self._targets:
+            ending = settle(target, self._sight(target))
+            if ending is not None:
+                self.endings[target.position] = attrs.evolve(ending, attempts=1)
+        self._read_back = True
+        return ""
+
+    def leave(self) -> None:
+        """Say of what may have been written, and was not read back, that it is not known."""
+        if self._read_back:
+            return
+        for target in self._targets:
+            ending = self.endings.get(target.position)
+            if ending is None and target.position in self._intended:
+                ending = ended(_CHANGED, before=self.visit.seen(target.sso_connector_id))
+            if ending is not None and ending.status is _CHANGED:
+                self.endings[target.position] = attrs.evolve(
+                    ending, status=OutcomeStatus.UNKNOWN, note=_LEFT, attempts=ending.attempts or 1
+                )
+
+    async def _decide_all(self) -> None:
+        await self.visit.look_if_stale()
+        for target in self._targets:
+            ending = await self._waits_for(target) or self._decided(target, self._sight(target))
+            if ending is not None:
+                self.endings[target.position] = ending
+        self._count_failures()
+
+    def _decided(self, target: Target, sight: Sight) -> Ending | None:
+        age = (now() - self._means.journal.run.begun).total_seconds()
+        return decide(target, sight, late=target.unsettled and age < _SECONDS_TO_ARRIVE)
+
+    async def _waits_for(self, target: Target) -> Ending | None:
+        """Return why *target* can't be written because of the one that it needs."""
+        if target.needs is None:
+            return None
+        needed = await self._means.journal.find(target.needs)
+        if needed.ending is not None and needed.ending.status.is_green:
+            return None
+        status = OutcomeStatus.NOT_ATTEMPTED if needed.is_open else OutcomeStatus.BLOCKED
+        became = "was not attempted" if needed.ending is None else f"is {needed.ending.status}"
+        note = f"connector {needed.sso_connector_id} of account {needed.account_id} {became}"
+        return ended(status, f"{note}, and has to be done before this one")
+
+    async def _write_all(self) -> str:
+        waiting = [target for target in self._targets if target.position not in self.endings]
+        if not waiting:
+            return ""
+        async with self._means.gate.account() as show:
+            async with asyncio.TaskGroup() as writes:
+                tasks = [writes.create_task(self._bring(target)) for target in waiting]
+            if self._intended:
+                await self._look_back()
+                show(all(self.endings[n].status.is_green for n in self._intended))
+                self._count_failures()
+        return next(filter(None, (task.result() for task in tasks)), "")
+
+    async def _look_back(self) -> None:
+        """Look once more after the last write, and judge by that."""
+        await self.visit.look(leave=False)
+        for pause in _PAUSES:
+            if not any(map(self._is_contradicted, self._targets)):
+                break
+            await asyncio.sleep(pause)
+            await self.visit.look(leave=False)
+        for target in self._targets:
+            ending = self.endings.get(target.position)
+            if ending is not None:
+                sight = self._sight(target)
+                self.endings[target.position] = judged(ending, target.wished, sight)
+        self._read_back = True
+
+    def _is_contradicted(self, target: Target) -> bool:
+        ending, sight = self.endings.get(target.position), self._sight(target)
+        if ending is None or ending.status is not _CHANGED or not isinstance(sight, SSOConnector):
+            return False
+        return judged(ending, target.wished, sight).status is not _CHANGED
+
+    async def _bring(self, target: Target) -> str:
+        """Write one target; or return why it was not attempted."""
+        attempts = 0
+        try:
+            while True:
+                async with self._means.gate.write():
+                    ending, seconds, sent = await self._try(target)
+                attempts += sent
+                if ending is not None:
+                    self.endings[target.position] = attrs.evolve(ending, attempts=attempts)
+                    self._count_failures()
+                    return ""
+                await self.visit.rest(seconds, leave=True)
+        except Stopped as reason:
+            return str(reason)
+        except JournalError as error:
+            self._means.gate.close(str(error))
+            return str(error)
+
+    async def _try(self, target: Target) -> tuple[Ending | None, float, int]:
+        """Return the ending, or for how long a limit holds it up, and how many writes were sent."""
+        await self.visit.look_if_stale()
+        sight = self._sight(target)
+        ending = self._decided(target, sight)
+        if ending is not None:
+            return ending, 0.0, 0
+        async with self._means.places:
+            self.visit.check_open()
+            if not self.visit.is_fresh:
+                # The place was long in coming.
+                try:
+                    sight = await self.visit.glance(target.sso_connector_id)
+                except Held as held:
+                    return None, held.seconds, 0
+                ending = self._decided(target, sight)
+                if ending is not None:
+                    return ending, 0.0, 0
+            return await self._send(target, sight if isinstance(sight, SSOConnector) else None)
+
+    async def _send(
+        self, target: Target, before: SSOConnector | None
+    ) -> tuple[Ending | None, float, int]:
+        watch = Watch(self.visit.count)
+        connectors = self._means.connectors.with_options(on_event=watch)
+        key, wished = target.sso_connector_id, target.wished
+        body = json.dumps(wished, separators=(",", ":"))
+        intent = Intent(at=now(), before=before, body=body)
+        await self._means.journal.intend(target.position, intent)
+        self._intended.add(target.position)
+        error: CfssoError | None = None
+        try:
+            await watch.run(connectors.update(key, account_id=self._id, before=before, **wished))
+        except Held as held:
+            await self._means.journal.forget(target.position)
+            self._intended.discard(target.position)
+            return None, held.seconds, watch.writes
+        except CfssoError as raised:
+            error = raised
+            self.visit.heed(raised)
+        status = _CHANGED if error is None else OutcomeStatus.of_error(error)
+        return ended(status, before=before, error=error), 0.0, watch.writes
+
+    def _count_failures(self) -> None:
+        """Tell the gate; a 401 is no failure of a target, and stops its credential instead."""
+        failures = sum(
+            ending.status in _FAILURES and not isinstance(ending.error, AuthenticationError)
+            for ending in self.endings.values()
+        )
+        self._means.gate.fail(failures - self._counted)
+        self._counted = failures
+
+    def _sight(self, target: Target) -> Sight:
+        return self.visit.sight(target.sso_connector_id)

@@ -1,0 +1,305 @@
+"""What a run would do, before anything is written; as a file too."""
+
+import datetime as dt
+import enum
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+from cfsso import _checks
+from cfsso._converter import ConversionError
+from cfsso.errors import InvalidRequestError
+from cfsso.fleet import _files
+from cfsso.fleet._nodes import Node
+from cfsso.fleet._plain import of_connector, of_time, to_connector
+from cfsso.fleet.changes import Change
+from cfsso.models import UNSET, SSOConnector
+
+_FORMAT: Final = "cfsso plan"
+_VERSION: Final = 1
+_MARK: Final = re.compile(rb'"format"\s*:\s*"cfsso plan"')
+_HEAD: Final = 65536
+_FIELDS: Final = ("enabled", "use_fedramp_language")
+Difference = tuple[str, bool | None, bool]
+"""A field, the value it has (``None``: the answer did not have it) and the one it is to have."""
+
+
+class PlanAction(enum.StrEnum):
+    """
+    What a run is to do with a target.
+
+    Attributes:
+        CHANGE: Write it.
+        UNCHANGED: Nothing; it is as wished.
+        BLOCKED: Nothing; the present state forbids it, or could not be read.
+    """
+
+    CHANGE = "change"
+    UNCHANGED = "unchanged"
+    BLOCKED = "blocked"
+
+
+@attrs.frozen(kw_only=True)
+class PlannedChange:
+    """
+    One target of a plan.
+
+    Attributes:
+        change: What was asked for.
+        action: What is to be done.
+        before: The connector as it was read. ``None``: it was not seen.
+        reason:
+            Why it is blocked; or, of what is to be disabled although it could not be read,
+            why not. Empty otherwise.
+        needs:
+            The index in `Plan.rows` of the row that has to be done before: the
+            disable of the same domain in another account. ``None``: there is none.
+    """
+
+    change: Change
+    action: PlanAction
+    before: SSOConnector | None = None
+    reason: str = ""
+    needs: int | None = None
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """The fields that are to get another value; empty if nothing is to change."""
+        if self.action is not PlanAction.CHANGE:
+            return ()
+        found = {name: getattr(self.before, name, None) for name in _FIELDS}
+        return tuple(
+            (name, found[name], value)
+            for name, value in self.change.wished.items()
+            if found[name] is not value
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """
+    What a run would do, as the accounts were when they were read.
+
+    Attributes:
+        created: When it was made, an aware time.
+        rows: In the order of the changes, each connector once.
+        merged: How many changes repeated an earlier one.
+        accounts: Further accounts that were looked at, in the order given.
+        unread: Why those of them that could not be read could not, by account id.
+        seconds:
+            How long the requests of the plan take, at least, by the rate limit of the
+            credentials that send them. ``None``: there is no limit.
+    """
+
+    created: dt.datetime
+    rows: tuple[PlannedChange, ...]
+    merged: int = 0
+    accounts: tuple[str, ...] = ()
+    unread: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    seconds: float | None = None
+
+    @property
+    def writes(self) -> tuple[PlannedChange, ...]:
+        """The rows that are to be written."""
+        return tuple(row for row in self.rows if row.action is PlanAction.CHANGE)
+
+    @property
+    def changed_accounts(self) -> tuple[str, ...]:
+        """The accounts with something to write, in the order of the rows."""
+        return tuple(dict.fromkeys(row.change.account_id for row in self.writes))
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The e-mail domains for which SSO is switched on or off, sorted, each once."""
+        found = {
+            domain_key(row.before.email_domain)
+            for row in self.writes
+            if row.before is not None and any(name == "enabled" for name, _, _ in row.differences)
+        }
+        return tuple(sorted(domain for domain in found if domain))
+
+    @property
+    def requests(self) -> int:
+        """How many requests a run sends; its lists before and after the writes count."""
+        listed = {row.change.account_id for row in self.rows}
+        return len(listed) + len(self.writes) + len(self.changed_accounts)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether anything is to be written."""
+        return bool(self.writes)
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits that tell this plan from any other."""
+        text = json.dumps(_of_plan(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Return the plan as JSON, for `from_json`. It holds no credential."""
+        return json.dumps(_of_plan(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, name: str = "plan") -> "Plan":
+        """
+        Return the plan that *text* is.
+
+        Args:
+            text: What `to_json` returned.
+            name: What errors call it.
+
+        Raises:
+            InvalidRequestError: It is no plan, or one of a newer version; the message
+                names the JSON path.
+        """
+        return _read(text.encode("utf-8", "surrogatepass"), name)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """
+        Write the plan to a file that only its owner may read, in place of what was there.
+
+        Raises:
+            InvalidRequestError: It can't be written; what was there is untouched.
+        """
+        _files.replace(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Plan":
+        """
+        Read the plan of a file.
+
+        Raises:
+            InvalidRequestError: The file can't be read, or as in `from_json`.
+        """
+        return _read(_files.read(path), _files.shown(path))
+
+
+def domain_key(domain: str | None) -> str:
+    """Return what a domain is compared by; empty if there is none."""
+    return "" if domain is None else _checks.ascii_form(domain) or domain.lower()
+
+
+def is_plan(path: str | os.PathLike[str]) -> bool:
+    """
+    Return whether a file holds a plan, by how it begins.
+
+    What can't be read, or only once such as a pipe, is taken for none.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
+            return False
+        with open(path, "rb") as file:  # noqa: PTH123
+            head = file.read(_HEAD)
+    except (OSError, ValueError):
+        return False
+    return _MARK.search(head) is not None
+
+
+def _of_plan(plan: Plan) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "created": of_time(plan.created),
+        "seconds": plan.seconds,
+        "merged": plan.merged,
+        "accounts": plan.accounts,
+        "unread": dict(plan.unread),
+        "rows": [_of_row(row) for row in plan.rows],
+    }
+
+
+def _of_row(row: PlannedChange) -> dict[str, Any]:
+    known = {
+        "account_id": row.change.account_id,
+        "sso_connector_id": row.change.sso_connector_id,
+        **row.change.wished,
+        "action": row.action,
+        "before": None if row.before is None else of_connector(row.before),
+        "reason": row.reason or None,
+        "needs": row.needs,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _read(body: bytes, name: str) -> Plan:
+    try:
+        return _to_plan(Node.of_json(body))
+    except (ConversionError, InvalidRequestError) as error:
+        problem = f"{name}: {error}"
+    raise InvalidRequestError(problem)
+
+
+def _to_plan(top: Node) -> Plan:
+    _check_version(top)
+    needed = ("format", "version", "created", "seconds", "merged", "accounts", "unread", "rows")
+    members = top.members(needed)
+    seconds = members["seconds"]
+    rows = [_to_row(row) for row in members["rows"].items()]
+    seen: set[tuple[str, str]] = set()
+    for node, row in zip(members["rows"].items(), rows, strict=True):
+        key = row.change.account_id, row.change.sso_connector_id
+        if key in seen:
+            raise node.wrong("a connector that stands twice")
+        seen.add(key)
+        _check_needs(node, row, rows)
+    return Plan(
+        created=members["created"].moment(),
+        rows=tuple(rows),
+        merged=members["merged"].whole(),
+        accounts=tuple(item.identifier() for item in members["accounts"].items()),
+        unread={name: why.text() for name, why in members["unread"].named().items()},
+        seconds=None if seconds.value is None else seconds.seconds(),
+    )
+
+
+def _check_version(top: Node) -> None:
+    found: dict[str, Any] = top.value if type(top.value) is dict else {}
+    if found.get("format") != _FORMAT:
+        raise InvalidRequestError("no plan: make one with Plan.save or `cfsso plan --out`")
+    version = Node(found.get("version"), "$.version").whole()
+    if version != _VERSION:
+        raise InvalidRequestError(
+            f"a plan of version {version}, but this cfsso reads version {_VERSION}: plan again"
+        )
+
+
+def _to_row(node: Node) -> PlannedChange:
+    ids, optional = ("account_id", "sso_connector_id"), (*_FIELDS, "before", "reason", "needs")
+    members = node.members((*ids, "action"), optional)
+    flags = {name: members[name].flag() if name in members else UNSET for name in _FIELDS}
+    if set(flags.values()) == {UNSET}:
+        raise node.wrong("neither enabled nor use_fedramp_language")
+    account_id, sso_connector_id = (members[name].identifier() for name in ids)
+    action = members["action"].word(PlanAction)
+    before = members.get("before")
+    row = PlannedChange(
+        change=Change(account_id, sso_connector_id, **flags),
+        action=action,
+        before=None if before is None else to_connector(before.value, before.path),
+        reason=members["reason"].text() if "reason" in members else "",
+        needs=members["needs"].whole() if "needs" in members else None,
+    )
+    rescues = action is PlanAction.CHANGE and row.change.enabled is False
+    if row.before is None and action is not PlanAction.BLOCKED and not rescues:
+        raise node.wrong(f"no before, which action {action} needs,")
+    if row.before is not None and row.before.id != sso_connector_id:
+        raise Node(None, f"{node.path}.before").wrong("another connector")
+    return row
+
+
+def _check_needs(node: Node, row: PlannedChange, rows: list[PlannedChange]) -> None:
+    if row.needs is None:
+        return
+    needed = rows[row.needs] if row.needs < len(rows) else None
+    if (
+        needed is None
+        or needed.action is not PlanAction.CHANGE
+        or needed.change.enabled is not False
+    ):
+        raise Node(None, f"{node.path}.needs").wrong("expected the index of a row that disables")

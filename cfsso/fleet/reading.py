@@ -1,0 +1,125 @@
+"""What a journal says of its runs, for whoever only wants to know."""
+
+import datetime as dt
+import os
+from collections.abc import AsyncGenerator
+from types import TracebackType
+from typing import Final, Self
+
+import attrs
+
+from cfsso.fleet._deciding import ended
+from cfsso.fleet._journal import Journal
+from cfsso.fleet._targets import Place, Run, Target
+from cfsso.fleet.outcomes import Outcome, OutcomeStatus
+
+_IN_FLIGHT: Final = "under way when the run was cut off: resume settles it"
+
+
+@attrs.frozen(kw_only=True)
+class Recorded:
+    """
+    What a journal says of one target.
+
+    Attributes:
+        outcome:
+            How it ended. What was under way when the run was cut off is ``unknown``; what
+            the run did not come to is ``not_attempted``.
+        intended: When its write was about to be sent, an aware time. ``None``: it was not.
+        ended: When its outcome was known, an aware time. ``None``: it is not.
+    """
+
+    outcome: Outcome
+    intended: dt.datetime | None
+    ended: dt.datetime | None
+
+
+class JournalReader:
+    """
+    A journal that is only read, even while a run writes it; see `read_journal`.
+
+    Attributes:
+        runs: In the order in which they began.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self.runs: tuple[Run, ...] = journal.runs
+
+    @property
+    def latest(self) -> Run:
+        """
+        The run that began last.
+
+        Raises:
+            InvalidRequestError: No run has begun.
+        """
+        return self._journal.run
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the file. May be called more than once."""
+        await self._journal.aclose()
+
+    async def targets(self, run: int | None = None) -> AsyncGenerator[Recorded]:
+        """
+        Yield every target of a run, in the order in which the run takes them.
+
+        Args:
+            run: The number of the run. ``None``: the latest.
+
+        Raises:
+            JournalError: The file can't be read any more.
+        """
+        after: Place | None = None
+        while page := await self._journal.pages(open_only=False, after=after, run=run):
+            after = page[-1].place
+            for target in page:
+                yield _recorded(target)
+
+    async def activity(self, run: int | None = None) -> list[tuple[dt.datetime, str, int]]:
+        """
+        Return how many requests a run sent: second, fingerprint of the token, requests.
+
+        In the order of the seconds; the fingerprint is empty where it is not known.
+
+        Args:
+            run: As for `targets`.
+
+        Raises:
+            JournalError: As for `targets`.
+        """
+        return await self._journal.activity(run)
+
+
+async def read_journal(journal: str | os.PathLike[str]) -> JournalReader:
+    """
+    Open a journal for reading, with all its checks; use it with ``async with``.
+
+    Raises:
+        InvalidRequestError: The file is no journal, or is damaged, and where.
+    """
+    return JournalReader(await Journal.open(journal, readonly=True))
+
+
+def _recorded(target: Target) -> Recorded:
+    ending = target.ending
+    known = None if ending is None else ending.at
+    intended, before = None, None
+    if target.intent is not None:
+        intended, before = target.intent.at, target.intent.before
+    if ending is None and intended is None:
+        ending = ended(OutcomeStatus.NOT_ATTEMPTED)
+    elif ending is None:
+        ending = ended(OutcomeStatus.UNKNOWN, _IN_FLIGHT, before=before)
+    return Recorded(outcome=target.outcome(ending), intended=intended, ended=known)

@@ -1,0 +1,373 @@
+"""Plans as JSON and as files: what is kept, and what is refused."""
+
+import datetime as dt
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted import ACCOUNT, CONNECTOR, OTHER
+
+import cfsso
+from cfsso.fleet import Change, Plan, PlanAction, PlannedChange
+from cfsso.fleet.plans import is_plan
+
+CREATED = dt.datetime(2026, 3, 4, 11, 0, 9, 123000, dt.UTC)
+_KNOWN = {field.name for field in attrs.fields(cfsso.SSOConnector)} | {"code", "status"}
+
+_ids = st.text("0123456789abcdefABCDEF", min_size=32, max_size=32)
+_flags = st.one_of(st.none(), st.booleans())
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=4,
+)  # fmt: skip
+_extra = st.dictionaries(st.text().filter(lambda name: name not in _KNOWN), _json, max_size=2)
+_times = st.none() | st.datetimes(timezones=st.sampled_from([dt.UTC]))
+_statuses = st.sampled_from([None, "verified", "pending", "withdrawn"])
+
+
+def verification(status: str | None, code: str | None, extra: dict[str, Any]) -> cfsso.Verification:
+    """Return what an answer with these members is read as."""
+    known: dict[str | None, cfsso.VerificationStatus] = {
+        each.value: each for each in cfsso.VerificationStatus
+    }
+    found = None if status is None else known.get(status, cfsso.VerificationStatus.UNKNOWN)
+    return cfsso.Verification(code=code, status=found, raw_status=status, extra=extra)
+
+
+@st.composite
+def connectors(draw: st.DrawFn, sso_connector_id: str) -> cfsso.SSOConnector:
+    """Make a connector as an answer might show it."""
+    return cfsso.SSOConnector(
+        id=sso_connector_id,
+        email_domain=draw(st.none() | st.text()),
+        enabled=draw(_flags),
+        use_fedramp_language=draw(_flags),
+        verification=draw(st.builds(verification, _statuses, st.none() | st.text(), extra=_extra)),
+        created_on=draw(_times),
+        updated_on=draw(_times),
+        extra=draw(_extra),
+    )
+
+
+@st.composite
+def rows(draw: st.DrawFn, account_id: str, sso_connector_id: str) -> PlannedChange:
+    """Make a row of a plan."""
+    wished = draw(
+        st.dictionaries(
+            st.sampled_from(["enabled", "use_fedramp_language"]), st.booleans(), min_size=1
+        )
+    )
+    action = draw(st.sampled_from(PlanAction))
+    blocked = action is PlanAction.BLOCKED
+    seen = connectors(sso_connector_id)
+    return PlannedChange(
+        change=Change(account_id, sso_connector_id, **wished),
+        action=action,
+        before=draw(st.none() | seen if blocked else seen),
+        reason=draw(st.text(min_size=1)) if blocked else "",
+    )
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """Make a plan."""
+    keys = draw(st.lists(st.tuples(_ids, _ids), max_size=4, unique=True))
+    made = [draw(rows(*key)) for key in keys]
+    disables = [
+        n
+        for n, row in enumerate(made)
+        if row.action is PlanAction.CHANGE and row.change.enabled is False
+    ]
+    needs = st.none() | st.sampled_from(disables) if disables else st.none()
+    return Plan(
+        created=draw(st.datetimes(timezones=st.just(dt.UTC))),
+        rows=tuple(attrs.evolve(row, needs=draw(needs)) for row in made),
+        merged=draw(st.integers(0)),
+        accounts=tuple(draw(st.lists(_ids, max_size=2))),
+        unread=draw(st.dictionaries(_ids, st.text(), max_size=2)),
+        seconds=draw(st.none() | st.floats(0, allow_infinity=False)),
+    )
+
+
+@given(plans())
+@settings(max_examples=60)
+def test_a_plan_is_the_same_after_its_json(made: Plan) -> None:
+    """`from_json` gives back all that `to_json` was given, whatever servers wrote."""
+    again = Plan.from_json(made.to_json())
+
+    assert made == again
+    assert made.digest == again.digest
+    assert made.to_json() == again.to_json()
+
+
+def sample(**members: Any) -> Plan:
+    """Return a plan of two rows, changed by *members*."""
+    seen = cfsso.SSOConnector(id=CONNECTOR, email_domain="company.example", enabled=True)
+    off = PlannedChange(
+        change=Change(ACCOUNT, CONNECTOR, enabled=False), action=PlanAction.CHANGE, before=seen
+    )
+    on = PlannedChange(
+        change=Change(ACCOUNT, OTHER, enabled=True),
+        action=PlanAction.CHANGE,
+        before=attrs.evolve(seen, id=OTHER, enabled=False),
+        needs=0,
+    )
+    return attrs.evolve(Plan(created=CREATED, rows=(off, on), seconds=300.0), **members)
+
+
+def test_the_json_of_a_plan() -> None:
+    """Format and version come first, and names are the API's and those of a file of changes."""
+    assert {
+        "format": "cfsso plan",
+        "version": 1,
+        "created": "2026-03-04T11:00:09.123000Z",
+        "seconds": 300.0,
+        "merged": 0,
+        "accounts": [],
+        "unread": {},
+        "rows": [
+            {
+                "account_id": ACCOUNT,
+                "sso_connector_id": CONNECTOR,
+                "enabled": False,
+                "action": "change",
+                "before": {"id": CONNECTOR, "email_domain": "company.example", "enabled": True},
+            },
+            {
+                "account_id": ACCOUNT,
+                "sso_connector_id": OTHER,
+                "enabled": True,
+                "action": "change",
+                "before": {"id": OTHER, "email_domain": "company.example", "enabled": False},
+                "needs": 0,
+            },
+        ],
+    } == json.loads(sample().to_json())
+
+
+def test_the_digest_tells_plans_apart() -> None:
+    """It is one of SHA-256, of what is planned and when, in whatever order servers wrote it."""
+    other = sample(created=CREATED + dt.timedelta(seconds=1))
+
+    assert 64 == len(sample().digest) == len(set("0123456789abcdef")) * 4
+    assert sample().digest == sample().digest
+    assert sample().digest != other.digest
+    ways = [{"a": 1, "b": 2}, {"b": 2, "a": 1}]
+    row = sample().rows[0]
+    seen = cfsso.SSOConnector(id=CONNECTOR, enabled=True)
+    both = [attrs.evolve(row, before=attrs.evolve(seen, extra=way)) for way in ways]
+    assert 1 == len({sample(rows=(each,)).digest for each in both})
+
+
+def test_times_of_other_zones_are_kept() -> None:
+    """The same instant comes back, whatever zone it was given in."""
+    made = sample(created=CREATED.astimezone(dt.timezone(dt.timedelta(hours=-7))))
+
+    assert made == Plan.from_json(made.to_json())
+    assert sample().digest == made.digest
+
+
+GONE = object()
+NO_PLAN = "no plan: make one with Plan.save or `cfsso plan --out`"
+NO_TIME = "expected a time with its offset (RFC 3339) at $.created"
+NO_ACTION = "expected one of change, unchanged, blocked at $.rows[{}].action"
+NO_DISABLE = "expected the index of a row that disables at $.rows[1].needs"
+# What is said of a plan in which one place holds something else.
+EDITS: list[tuple[str, list[str | int], Any]] = [
+    (NO_ACTION.format(1), ["rows", 1, "action"], "delete"),
+    (NO_ACTION.format(0), ["rows", 0, "action"], []),
+    (NO_PLAN, ["format"], "something else"),
+    (NO_PLAN, ["format"], GONE),
+    ("a plan of version 2, but this cfsso reads version 1: plan again", ["version"], 2),
+    ("expected a whole number from 0 at $.version", ["version"], True),
+    ("expected a whole number from 0 at $.version", ["version"], GONE),
+    (r"unknown key 'ro\x1bws' at $", ["ro\x1bws"], []),
+    ("no merged at $", ["merged"], GONE),
+    ("expected a whole number from 0 at $.merged", ["merged"], -1),
+    (NO_TIME, ["created"], "2026-03-04T11:00:09"),
+    (NO_TIME, ["created"], "yesterday"),
+    (NO_TIME, ["created"], "0001-01-01T00:00:00+10:00"),
+    ("expected str at $.created", ["created"], None),
+    ("expected a number from 0 at $.seconds", ["seconds"], -0.5),
+    ("expected a number from 0 at $.seconds", ["seconds"], True),
+    ("expected a number that a float can hold at $.seconds", ["seconds"], 10**400),
+    ("expected array at $.accounts", ["accounts"], "x"),
+    ("an id must be 32 letters and digits, not 1 characters at $.accounts[0]", ["accounts"], ["x"]),
+    ("an id must be a str of 32 letters and digits, not int at $.accounts[0]", ["accounts"], [1]),
+    ("expected object at $.unread", ["unread"], []),
+    ("an id must be 32 letters and digits, not 0 characters at $.unread[0]", ["unread", ""], ""),
+    ("expected str at $.unread[0]", ["unread", "a" * 32], 1),
+    ("expected object at $.rows[1]", ["rows", 1], 5),
+    ("no action at $.rows[0]", ["rows", 0, "action"], GONE),
+    ("unknown key 'enable' at $.rows[0]", ["rows", 0, "enable"], True),
+    ("expected bool at $.rows[0].enabled", ["rows", 0, "enabled"], "false"),
+    ("neither enabled nor use_fedramp_language at $.rows[0]", ["rows", 0, "enabled"], GONE),
+    (
+        "an id must be 32 letters and digits, not 0 characters at $.rows[0].sso_connector_id",
+        ["rows", 0, "sso_connector_id"],
+        "",
+    ),
+    ("expected str at $.rows[0].reason", ["rows", 0, "reason"], 1),
+    ("no before, which action unchanged needs, at $.rows[2]", ["rows", 2, "before"], GONE),
+    ("expected bool at $.rows[0].before.enabled", ["rows", 0, "before", "enabled"], "true"),
+    ("expected object at $.rows[0].before", ["rows", 0, "before"], []),
+    ("another connector at $.rows[0].before", ["rows", 0, "before", "id"], OTHER),
+    ("a connector that stands twice at $.rows[2]", ["rows", 1, "account_id"], "b" * 32),
+    (NO_DISABLE, ["rows", 1, "needs"], 3),
+    (NO_DISABLE, ["rows", 1, "needs"], 1),
+    (NO_DISABLE, ["rows", 1, "needs"], 2),
+    ("expected a whole number from 0 at $.rows[1].needs", ["rows", 1, "needs"], -1),
+]
+
+
+@pytest.mark.parametrize(("said", "place", "value"), EDITS, ids=map(str, range(len(EDITS))))
+def test_what_is_no_plan_is_refused_by_its_path(
+    said: str, place: list[str | int], value: Any
+) -> None:
+    """Whatever was edited wrongly is named with its place, in one line."""
+    done = PlannedChange(
+        change=Change("b" * 32, OTHER, enabled=False),
+        action=PlanAction.UNCHANGED,
+        before=cfsso.SSOConnector(id=OTHER, enabled=False),
+    )
+    members = json.loads(sample(rows=(*sample().rows, done)).to_json())
+    inner = members
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    if value is GONE:
+        del inner[place[-1]]
+
+    with pytest.raises(cfsso.InvalidRequestError) as refused:
+        Plan.from_json(json.dumps(members), "rollout.plan")
+
+    assert f"rollout.plan: {said}" == str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("plan: an empty body", ""),
+        ("plan: no JSON: Expecting value at character 0", "account_id,enabled"),
+        ("plan: JSON that repeats a key", '{"format": 1, "format": 2}'),
+        ("plan: a number that JSON does not have", '{"seconds": NaN}'),
+        ("plan: text that is not UTF-8", '"\ud800"'),
+        ("plan: no plan: make one with Plan.save or `cfsso plan --out`", "[]"),
+    ],
+)
+def test_what_is_no_json_is_refused(said: str, text: str) -> None:
+    """Text that is something else altogether is refused in one line."""
+    with pytest.raises(cfsso.InvalidRequestError) as refused:
+        Plan.from_json(text)
+
+    assert said == str(refused.value)
+
+
+def test_a_row_that_is_blocked_may_not_have_been_seen() -> None:
+    """Only what is blocked needs no connector."""
+    blocked = PlannedChange(
+        change=Change(ACCOUNT, OTHER, enabled=True), action=PlanAction.BLOCKED, reason="none"
+    )
+
+    assert sample(rows=(blocked,)) == Plan.from_json(sample(rows=(blocked,)).to_json())
+
+
+def test_a_saved_plan_is_its_owner_s_and_can_be_loaded(tmp_path: Path) -> None:
+    """The file is replaced as a whole, has mode 0600, and nothing stays beside it."""
+    file = tmp_path / "rollout.plan"
+    file.write_text("something longer than a plan" * 1000)
+    file.chmod(0o644)
+
+    sample().save(file)
+
+    assert sample() == Plan.load(str(file))
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+    assert [file] == [*tmp_path.iterdir()]
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    """What a link points to is replaced, and not the link."""
+    link = tmp_path / "latest.plan"
+    link.symlink_to("rollout.plan")
+
+    sample().save(link)
+
+    assert link.is_symlink()
+    assert sample() == Plan.load(tmp_path / "rollout.plan")
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [("No such file or directory", "no\nfolder/x"), ("no name of a file", "a\0b")],
+)
+def test_a_file_that_can_not_be_used_is_one_line(said: str, name: str, tmp_path: Path) -> None:
+    """What can't be written or read is refused with the file's name, made printable."""
+    shown = str(tmp_path / name).replace("\n", r"\n").replace("\0", r"\x00")
+    for use in (sample().save, Plan.load):
+        with pytest.raises(cfsso.InvalidRequestError) as refused:
+            use(str(tmp_path / name))
+        assert f"{shown}: {said}" == str(refused.value)
+
+
+def test_what_can_not_be_replaced_stays(tmp_path: Path) -> None:
+    """A folder of that name is refused, and nothing is left beside it."""
+    (tmp_path / "rollout.plan").mkdir()
+
+    with pytest.raises(cfsso.InvalidRequestError, match=r"rollout\.plan: Is a directory"):
+        sample().save(tmp_path / "rollout.plan")
+
+    assert [tmp_path / "rollout.plan"] == [*tmp_path.iterdir()]
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    """An editor that puts one in front does not spoil a plan."""
+    file = tmp_path / "rollout.plan"
+    file.write_text(sample().to_json(), "utf-8-sig")
+
+    assert is_plan(file)
+    assert sample() == Plan.load(file)
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        (True, sample().to_json()),
+        (True, json.dumps(json.loads(sample().to_json()), sort_keys=True)),
+        (True, '{"format":"cfsso plan","version":99}'),
+        (False, ""),
+        (False, "account_id,sso_connector_id,enabled\n"),
+        (False, '{"account_id": "x", "sso_connector_id": "y", "enabled": true}\n'),
+        (False, '{"accounts": {}}'),
+    ],
+)
+def test_a_plan_is_told_by_its_content(expected: bool, text: str, tmp_path: Path) -> None:  # noqa: FBT001 - a case
+    """Whatever the name of the file is, a plan is known and changes are not taken for one."""
+    file = tmp_path / "rollout.csv"
+    file.write_text(text)
+
+    assert expected is is_plan(str(file))
+
+
+def test_a_pipe_is_left_alone() -> None:
+    """What can be read only once is taken for changes, and all of it is still there."""
+    reader, writer = os.pipe()
+    os.write(writer, sample().to_json().encode())
+    os.close(writer)
+
+    with os.fdopen(reader) as stream:
+        assert not is_plan(f"/dev/fd/{reader}")
+        assert sample() == Plan.from_json(stream.read())
+
+
+@pytest.mark.parametrize("name", ["missing", ".", "a\0b"])
+def test_what_can_not_be_read_is_no_plan(name: str, tmp_path: Path) -> None:
+    """A file that is not there, a folder and no name at all are no plans."""
+    assert not is_plan(tmp_path / name)

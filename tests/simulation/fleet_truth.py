@@ -1,0 +1,201 @@
+"""What a fleet really is: every connector at every moment, and every request to it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import attrs
+from fleet_process import Process
+
+from cfsso import Request
+
+FIELDS: Final = ("enabled", "use_fedramp_language")
+
+
+class Version(NamedTuple):
+    """
+    A state of one connector, until the next one.
+
+    Attributes:
+        time: From when on.
+        shown: The connector as the API shows it. ``None``: it is gone.
+        writer: Who made it: the number of a process. ``None``: somebody else.
+    """
+
+    time: float
+    shown: dict[str, Any] | None
+    writer: int | None
+
+    @property
+    def stamp(self) -> Any:
+        """When it was written, by the server's clock."""
+        return None if self.shown is None else self.shown["updated_on"]
+
+    @property
+    def is_barred(self) -> bool:
+        """Whether it may not be enabled."""
+        return self.shown is None or self.shown["verification"]["status"] != "verified"
+
+    def shows(self, wished: Any) -> bool:
+        """Whether it has all values of *wished*."""
+        shown = self.shown
+        return shown is not None and all(shown[name] is wished[name] for name in wished)
+
+    def __repr__(self) -> str:
+        values = self.shown and tuple(self.shown[name] for name in FIELDS)
+        by = "somebody else" if self.writer is None else f"process {self.writer}"
+        return f"{values} at {self.time:.3f} by {by}"
+
+
+class Track:
+    """One connector through time."""
+
+    def __init__(self, account: str, shown: dict[str, Any]) -> None:
+        self.account = account
+        self.id: str = shown["id"]
+        self.domain: str = shown["email_domain"]
+        self.path = f"/accounts/{account}/sso_connectors/{self.id}"
+        self.versions = [Version(0.0, shown, None)]
+
+    @property
+    def now(self) -> Version:
+        """How it is."""
+        return self.versions[-1]
+
+    def at(self, time: float) -> Version:
+        """Return how it was at *time*."""
+        return next((v for v in reversed(self.versions) if v.time <= time), self.versions[0])
+
+    def between(self, first: float, last: float) -> Iterator[Version]:
+        """Yield how it was at *first*, and then all up to *last*, the latest first."""
+        for version in reversed(self.versions):
+            if version.time <= last:
+                yield version
+            if version.time <= first:
+                return
+
+    def foreign(self, after: float, until: float) -> bool:
+        """Whether somebody else has written it since *after*."""
+        return any(v.writer is None and after < v.time <= until for v in self.versions[1:])
+
+
+@attrs.define(eq=False)
+class Sent:
+    """
+    One request that left a process.
+
+    Attributes:
+        process: Who sent it.
+        request: What it was.
+        left: When.
+        serial: From 0, in the order of all.
+        number: The intent that it belongs to, and its rank. ``None``: it has none.
+        based_on: The last read that showed its connector, when it left.
+        shown_at: Of a read: the moment that its answer showed.
+        arrived: When it was at the server, the last time. ``None``: it never was.
+        applied: Whether the server did it.
+        ended: When its sender had its answer, or gave up. ``None``: not yet.
+        abandoned: Whether its sender has gone.
+    """
+
+    process: "Program"
+    request: Request
+    left: float
+    serial: int
+    number: tuple[int, int] | None = None
+    based_on: "Read | None" = None
+    shown_at: float = 0.0
+    arrived: float | None = None
+    applied: bool = False
+    ended: float | None = None
+    abandoned: bool = False
+
+    @property
+    def key(self) -> str:
+        """The connector that it names; empty if it names none."""
+        return "".join(self.request.path.split("/")[4:5])
+
+
+class Read(NamedTuple):
+    """
+    What a process has read of a connector.
+
+    Attributes:
+        begun: When the request left.
+        shown_at: The moment that the answer showed.
+        ended: When the answer was there.
+        shown: The connector. ``None``: it is not there.
+    """
+
+    begun: float
+    shown_at: float
+    ended: float
+    shown: dict[str, Any] | None
+
+
+@attrs.define(eq=False)
+class Program:
+    """
+    What the judge knows of a process.
+
+    Attributes:
+        process: It.
+        options: What a run was told.
+        reads: The last read of each connector.
+        first_reads: The first ones.
+        looks: All reads: which connector they showed, when they began and ended.
+        writes: The PATCHes that it sent.
+        failed: When which update failed, with its error, by connector.
+        refused: When which account was first answered with 401.
+        outcomes: What it said, with the time.
+        told: By connector, the status; of a run.
+        cut: Whether it was killed or cancelled, so that outcomes may lack.
+    """
+
+    process: Process
+    options: dict[str, Any] = attrs.field(factory=dict)
+    reads: dict[str, Read] = attrs.field(factory=dict)
+    first_reads: dict[str, Read] = attrs.field(factory=dict)
+    looks: list[tuple[str, float, float]] = attrs.field(factory=list)
+    writes: list[Sent] = attrs.field(factory=list)
+    failed: dict[str, tuple[float, Exception]] = attrs.field(factory=dict)
+    refused: dict[str, float] = attrs.field(factory=dict)
+    outcomes: list[tuple[float, Any]] = attrs.field(factory=list)
+    told: dict[str, str] = attrs.field(factory=dict)
+    cut: bool = False
+
+    def writes_of(self, key: str) -> list[Sent]:
+        """Return its PATCHes of one connector."""
+        return [sent for sent in self.writes if sent.key == key]
+
+    def __repr__(self) -> str:
+        return repr(self.process)
+
+
+class Truth:
+    """All connectors of a world, by id."""
+
+    def __init__(self) -> None:
+        self.tracks: dict[str, Track] = {}
+
+    def of_account(self, account: str) -> list[Track]:
+        """Return an account's connectors, in the order of creation."""
+        return [track for track in self.tracks.values() if track.account == account]
+
+    def accept(self, request: Request, body: bytes, now: float, writer: int | None) -> bool:
+        """Take note of a write that was answered with 200; return whether it changed something."""
+        track = self.tracks["".join(request.path.split("/")[4:5])]
+        shown = None if request.method == "DELETE" else json.loads(body)["result"]
+        if shown is not None and shown["updated_on"] == track.now.stamp:
+            return False
+        track.versions.append(Version(now, shown, writer))
+        return True
+
+    def earlier(self, request: Request, time: float) -> dict[str, Any] | list[Any] | None:
+        """Return what a GET has as its result at *time*. ``None``: nothing is there."""
+        parts = request.path.split("/")
+        if len(parts) > 4:
+            track = self.tracks.get(parts[4])
+            return None if track is None else track.at(time).shown
+        shown = [track.at(time).shown for track in self.of_account(parts[2])]
+        return [each for each in shown if each is not None]

@@ -1,0 +1,236 @@
+"""What a process may say of a fleet, by what really happened."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from fleet_process import Process, endings_of, intents_of
+from fleet_rows import Row, latest_run, row_of
+from fleet_truth import Program, Track, Truth
+
+import cfsso
+from cfsso.fleet import Outcome, Run
+
+_SLACK: Final = 1e-3
+_MOST_STORIES: Final = 8
+_CLOSED: Final = {"changed", "unchanged", "blocked", "failed", "conflict"}
+_GREEN: Final = {"changed", "unchanged"}
+_FAILURES: Final = {"failed", "conflict", "unknown"}
+
+
+class Green(NamedTuple):
+    """That a wish was there at a moment."""
+
+    at: float
+    status: str
+    wished: Mapping[str, bool]
+
+
+class Verdicts:
+    """
+    Judges outcomes.
+
+    Attributes:
+        truth: What really happened.
+        counts: What was counted, by name.
+        broken: What was wrong, in words.
+        trace: All that happened, if it is kept.
+        longest: The oldest read that a write went by, in seconds.
+        known: By run and connector, how it ended for good.
+        flights: By run and position, since when what was in flight was so, for who resumes it.
+        greens: By connector, what was said last, with the moment that was read.
+        last: The process before the present one that had a journal open.
+    """
+
+    def __init__(self, truth: Truth, *, keeps_trace: bool = False) -> None:
+        self.truth = truth
+        self.counts: Counter[str] = Counter()
+        self.broken: list[str] = []
+        self.trace: list[tuple[Any, ...]] | None = [] if keeps_trace else None
+        self.longest = 0.0
+        self.known: dict[tuple[int, str], str] = {}
+        self.flights: dict[tuple[int, int, int], float] = {}
+        self.greens: dict[str, Green] = {}
+        self.last: Program | None = None
+
+    def now(self) -> float:
+        """Return the time."""
+        raise NotImplementedError
+
+    def note(self, *facts: Any) -> None:
+        """Keep *facts* in the trace, with the time."""
+        if self.trace is not None:
+            self.trace.append((self.now(), *facts))
+
+    def breaks(self, program: Program | None, story: str) -> None:
+        """A rule is broken."""
+        self.counts["violations"] += 1
+        self.note("BREAKS", program, story)
+        if len(self.broken) < _MOST_STORIES:
+            self.broken.append(f"{program or 'the world'} at {self.now():.3f}: {story}")
+
+    def opens(self, program: Program) -> None:
+        """A process has opened a journal: what is in flight there must be settled first."""
+        process = program.process
+        run = latest_run(process)
+        if run is None:
+            return
+        for account, key, _ in intents_of(process.stores[-1]):
+            row = row_of(process, account, key)
+            if row is None or row.number is None:
+                continue
+            if row.status not in _CLOSED:
+                self.flights[process.number, run.number, row.position] = row.at
+        for key, status, wished in endings_of(process.stores[-1]):
+            if (run.number, key) not in self.known and self.last is not None:
+                # Written down, and then it was killed before it could say so.
+                self._closes(self.last, run, key, status, json.loads(wished))
+
+    def in_flight_of(self, process: Process, row: Row) -> float | None:
+        """Return since when a target was in flight when *process* began. ``None``: it was not."""
+        return self.flights.get((process.number, row.run, row.position))
+
+    def takes(self, program: Program, outcome: Outcome) -> None:
+        """A run says what became of a target."""
+        key, status = outcome.change.sso_connector_id, str(outcome.status)
+        self.note("says", program, key, status, outcome.note, str(outcome.error or ""))
+        program.outcomes.append((self.now(), outcome))
+        if key in program.told:
+            self.breaks(program, f"F3 {key} ends twice, as {program.told[key]} and {status}")
+        program.told[key] = status
+        run = latest_run(program.process)
+        row = row_of(program.process, outcome.change.account_id, key)
+        if run is None or row is None:
+            self.breaks(program, f"F3 {key} is no target")
+            return
+        if status not in {"not_attempted", row.status}:
+            self.breaks(program, f"F3 {key} is {status}, and in the journal {row.status}")
+        before = self.known.get((run.number, key))
+        if before is not None:
+            if before != status:
+                self.breaks(program, f"F3 {key} was {before}, and is {status}")
+            return
+        self.counts[f"ended {status}"] += 1
+        self._closes(program, run, key, status, outcome.change.wished)
+
+    def _closes(
+        self, program: Program, run: Run, key: str, status: str, wished: Mapping[str, bool]
+    ) -> None:
+        if status not in _CLOSED:
+            return
+        self.known[run.number, key] = status
+        if status not in _GREEN:
+            return
+        track = self.truth.tracks.get(key)
+        if track is None:
+            self.breaks(program, f"F1 {status}, and there is no {key}")
+            return
+        self._is_green(program, track, status, wished)
+        if run.kind == "revert" and status == "changed":
+            self.restores(program, track, wished)
+
+    def _is_green(
+        self, program: Program, track: Track, status: str, wished: Mapping[str, bool]
+    ) -> None:
+        read = program.reads.get(track.id)
+        if read is None:
+            self.breaks(program, f"F1 {status} without a read: {track.path}")
+            return
+        written = program.writes_of(track.id)
+        if any(sent.left > read.begun and sent.arrived is not None for sent in written):
+            self.breaks(program, f"F1 {status}, and not read back: {track.path}")
+        if not any(v.shows(wished) for v in track.between(read.shown_at, read.ended)):
+            self.breaks(
+                program,
+                f"F1 {status}, which it never was since {read.shown_at:.3f}:"
+                f" {dict(wished)}, {track.versions}",
+            )
+        if track.at(read.ended).shows(wished):
+            # What only an old read showed may be otherwise by now.
+            self.greens[track.id] = Green(read.ended, status, wished)
+
+    def restores(self, program: Program, track: Track, wished: Mapping[str, bool]) -> None:
+        """F7: what is wished is what was there before the run, if nobody else wrote."""
+        if not track.foreign(0.0, self.now()) and not track.versions[0].shows(wished):
+            self.breaks(program, f"F7 {dict(wished)} is not what it was: {track.versions}")
+
+    def finishes(self, program: Program, total: int | None) -> None:
+        """A run has ended by itself, with so many targets."""
+        if total is not None and len(program.told) != total:
+            self.breaks(program, f"F3 {len(program.told)} outcomes for {total} targets")
+        self.heeds_max_failures(program)
+        self.heeds_refusals(program)
+        self.heeds_canary(program)
+
+    def heeds_max_failures(self, program: Program) -> None:
+        """No write begins once more have failed than are tolerated."""
+        most = program.options.get("max_failures")
+        if most is None:
+            return
+        times = sorted(
+            at
+            for key, (at, error) in program.failed.items()
+            if program.told.get(key) in _FAILURES
+            and not isinstance(error, cfsso.AuthenticationError)
+        )
+        if len(times) > most + 1:
+            self.breaks(program, f"F5 {len(times)} writes failed, {most} were tolerated")
+        if len(times) <= most:
+            return
+        began = program.options["began"]
+        late = [at for *_, at in program.process.intents if at > max(times[most], began) + _SLACK]
+        if late:
+            self.breaks(program, f"F5 a write begins at {late[0]:.3f}, after {times}")
+
+    def heeds_refusals(self, program: Program) -> None:
+        """F6: a 401 stops what has its token, and nothing else."""
+        same = program.options["same"]
+        since: dict[Any, float] = {}
+        for account, at in program.refused.items():
+            since[same(account)] = min(at, since.get(same(account), at))
+        for account, _, at in program.process.intents:
+            if at > max(since.get(same(account), at), program.options["began"]) + _SLACK:
+                self.breaks(program, f"F6 a write begins in {account} after a 401")
+        for _, outcome in program.outcomes:
+            account = outcome.change.account_id
+            if "was refused with 401" in outcome.note and same(account) not in since:
+                self.breaks(program, f"F6 {account} is stopped by the 401 of others")
+
+    def heeds_canary(self, program: Program) -> None:
+        """No other account is written before those that go first are green."""
+        count = program.options.get("canary", 0)
+        first: dict[tuple[str, int], float] = {}
+        for sent in program.writes:
+            if sent.number is not None:
+                first.setdefault((sent.request.account_id, sent.number[1]), sent.left)
+        groups = list(first)
+        for group in groups[count:] if count else ():
+            for canary in groups[:count]:
+                self._is_green_before(program, canary, first[group])
+
+    def _is_green_before(self, program: Program, canary: tuple[str, int], time: float) -> None:
+        account, rank = canary
+        own = [
+            sent
+            for sent in program.writes
+            if sent.request.account_id == account and sent.number and sent.number[1] == rank
+        ]
+        last = max(self.now() if sent.ended is None else sent.ended for sent in own)
+        for key in {sent.key for sent in own}:
+            if not any(
+                k == key and last <= begun and end <= time for k, begun, end in program.looks
+            ):
+                self.breaks(
+                    program, f"F5 another account is written at {time:.3f} before {account}"
+                )
+            told = program.told.get(key)
+            if told not in _GREEN and not (told is None and program.cut):
+                self.breaks(program, f"F5 another account is written, and the canary is {told}")
+
+    def stays(self) -> None:
+        """What ended green and nobody else has written is still so when all is quiet."""
+        for key, green in self.greens.items():
+            track = self.truth.tracks[key]
+            if not track.foreign(green.at, self.now()) and not track.now.shows(green.wished):
+                self.breaks(None, f"F1 {green}, and now {track.versions}")
