@@ -170,36 +170,47 @@ class Account:
         ending = self._decided(target, sight)
         if ending is not None:
             return ending, 0.0, 0
-        async with self._means.places:
-            self.visit.check_open()
-            if not self.visit.is_fresh:
-                # The place was long in coming.
-                try:
-                    sight = await self.visit.glance(target.sso_connector_id)
-                except Held as held:
-                    return None, held.seconds, 0
-                ending = self._decided(target, sight)
-                if ending is not None:
-                    return ending, 0.0, 0
-            return await self._send(target, sight if isinstance(sight, SSOConnector) else None)
+        # Not within a place for requests: the disk takes its time too.
+        await self._intend(target, sight)
+        try:
+            async with self._means.places:
+                self.visit.check_open()
+                if not self.visit.is_fresh:
+                    # The place was long in coming.
+                    latest = await self.visit.glance(target.sso_connector_id)
+                    ending = self._decided(target, latest)
+                    if ending is not None:
+                        await self._forget(target)
+                        return ending, 0.0, 0
+                    if latest != sight:
+                        sight = latest
+                        await self._intend(target, sight)
+                return await self._send(target, _connector(sight))
+        except Held as held:
+            await self._forget(target)
+            return None, held.seconds, held.writes
+        except Stopped:
+            await self._forget(target)
+            raise
 
-    async def _send(
-        self, target: Target, before: SSOConnector | None
-    ) -> tuple[Ending | None, float, int]:
+    async def _intend(self, target: Target, sight: Sight) -> None:
+        body = json.dumps(target.wished, separators=(",", ":"))
+        intent = Intent(at=now(), before=_connector(sight), body=body)
+        await self._means.journal.intend(target.position, intent)
+
+    async def _forget(self, target: Target) -> None:
+        """Take an intent back of which nothing was sent, or nothing that was not refused."""
+        self._intended.discard(target.position)
+        await self._means.journal.forget(target.position)
+
+    async def _send(self, target: Target, before: SSOConnector | None) -> tuple[Ending, float, int]:
         watch = Watch(self.visit.count)
         connectors = self._means.connectors.with_options(on_event=watch)
         key, wished = target.sso_connector_id, target.wished
-        body = json.dumps(wished, separators=(",", ":"))
-        intent = Intent(at=now(), before=before, body=body)
-        await self._means.journal.intend(target.position, intent)
         self._intended.add(target.position)
         error: CfssoError | None = None
         try:
             await watch.run(connectors.update(key, account_id=self._id, before=before, **wished))
-        except Held as held:
-            await self._means.journal.forget(target.position)
-            self._intended.discard(target.position)
-            return None, held.seconds, watch.writes
         except CfssoError as raised:
             error = raised
             self.visit.heed(raised)
@@ -217,3 +228,7 @@ class Account:
 
     def _sight(self, target: Target) -> Sight:
         return self.visit.sight(target.sso_connector_id)
+
+
+def _connector(sight: Sight) -> SSOConnector | None:
+    return sight if isinstance(sight, SSOConnector) else None

@@ -21,11 +21,13 @@ class Held(Exception):  # noqa: N818 - nothing went wrong
 
     Attributes:
         seconds: For how long, at least.
+        writes: How many writes were sent, all of them refused.
     """
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
+    def __init__(self, seconds: float, writes: int) -> None:
+        super().__init__(seconds, writes)
         self.seconds = seconds
+        self.writes = writes
 
 
 class Watch:
@@ -93,7 +95,7 @@ class Watch:
             # Somebody else may have cancelled too, and then that counts.
             if self._held is None or self._uncancel():
                 raise
-            raise Held(self._held) from None
+            raise Held(self._held, self.writes) from None
         finally:
             self._task = None
             if self._timer is not None:

@@ -134,8 +134,6 @@ def _taken_back(target: Target, position: int) -> Target | None:
         ending = Ending(status=OutcomeStatus.CONFLICT, at=now(), note=note)
         was = {name: not value for name, value in target.wished.items()}
     wished = {name: value for name, value in was.items() if value is not target.wished[name]}
-    if not wished:
-        return None
     return Target(
         position=position,
         account_id=target.account_id,

@@ -1,5 +1,6 @@
 """`apply --journal`, `resume` and `revert`: a run that can go on, and be taken back."""
 
+import asyncio
 import signal
 import stat
 from collections.abc import Callable
@@ -150,6 +151,60 @@ def test_a_rehearsal_leaves_nothing(run: Any, cloud: Any, three: str, tmp_path: 
     """With `--emulate` there is no journal unless one is asked for."""
     assert 0 == run("apply", three, "--yes", "--emulate", cloud.state).code
     assert not (tmp_path / "state").exists()
+
+
+def test_a_rehearsal_that_is_stopped_is_to_be_run_again(
+    run: Any, cloud: Any, three: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no journal stays there is nothing to resume."""
+    handle = cfsso.CloudflareEmulator.handle
+
+    def stops(self: Any, request: cfsso.Request, *args: Any) -> cfsso.Response:
+        """Be interrupted at the first write."""
+        if request.is_write:
+            signal.raise_signal(signal.SIGINT)
+        return handle(self, request, *args)
+
+    monkeypatch.setattr(cfsso.CloudflareEmulator, "handle", stops)
+
+    ran = run("apply", three, "--yes", "--emulate", cloud.state, "--concurrency", "1")
+
+    assert 130 == ran.code
+    assert ran.err.endswith("interrupted by SIGINT: run it again to go on\n")
+
+
+def test_two_signals_before_the_run_began(
+    run: Any, cloud: Any, hooked: Any, three: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no journal was made yet, nothing was attempted."""
+    hooked(lambda _: None)
+
+    async def create(_cls: object, _path: str) -> None:
+        """Be interrupted twice."""
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(30)
+
+    monkeypatch.setattr("cfsso.fleet._journal.Journal.create", classmethod(create))
+
+    ran = run("--json", "apply", three, "--yes")
+
+    assert 130 == ran.code
+    assert ["not_attempted"] * 3 == [record["status"] for record in ran.records]
+    assert 0 == patches(cloud)
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("n\n", 1)])
+@pytest.mark.usefixtures("at_terminal")
+def test_with_json_the_plan_is_one_line(
+    typed: str, code: int, run: Any, three: str, cloud: Any
+) -> None:
+    """Whoever is asked sees what it comes to; stdout has nothing but outcomes."""
+    ran = run("--json", "apply", three, "--emulate", cloud.state, answer=typed)
+
+    assert code == ran.code
+    assert "cfsso: Plan: 3 to change, 0 unchanged, 0 blocked; " in ran.err
+    assert 3 * (1 - code) == len(ran.records)
 
 
 def test_what_is_not_green_names_the_way_on(

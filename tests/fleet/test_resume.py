@@ -1,7 +1,6 @@
 """A run that was cut off, and goes on: nothing is lost, and nothing done twice."""
 
 import asyncio
-import os
 import shutil
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
@@ -13,8 +12,9 @@ from crashes import crash
 from worlds import Through, World
 
 import cfsso
-from cfsso.fleet import Outcome, apply, read_journal, resume
+from cfsso.fleet import Change, Outcome, apply, read_journal, resume
 from cfsso.fleet import OutcomeStatus as Status
+from cfsso.fleet._journal import Journal
 
 pytestmark = pytest.mark.virtual_time
 
@@ -373,4 +373,57 @@ async def test_a_refused_run_leaves_no_journal(tmp_path: Path) -> None:
 
     with pytest.raises(cfsso.InvalidRequestError, match="stands twice"):
         await world.run(journal=tmp_path / "j")
-    assert [] == os.listdir(tmp_path)
+    assert not (tmp_path / "j").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (cfsso.JournalError("the file is gone"), cfsso.JournalError),
+        (OSError("a bug"), ExceptionGroup),
+    ],
+)
+async def test_a_journal_that_can_not_be_read_any_more(
+    error: Exception,
+    expected: type[Exception],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing more is begun, what is under way is brought to its end, and the error is raised."""
+    world = World.of("verified", accounts=3)
+    pages = Journal.pages
+    left = [None]
+
+    async def fails(self: Journal, **options: Any) -> Any:
+        """Fail from the second page on."""
+        if not left:
+            raise error
+        left.pop()
+        return await pages(self, **options)
+
+    monkeypatch.setattr(Journal, "pages", fails)
+    connectors = cfsso.AsyncSSOConnectors(Through(world.cloud))
+    found: list[Outcome] = []
+
+    async def take() -> None:
+        """Take the outcomes that there are."""
+        async for outcome in apply(connectors, world.changes, journal=tmp_path / "j"):
+            found.append(outcome)  # noqa: PERF401 - those before the error count
+
+    with pytest.raises(expected):
+        await take()
+    assert [] == [outcome for outcome in found if outcome.status is Status.UNKNOWN]
+    assert {asyncio.current_task()} == asyncio.all_tasks()
+
+
+async def test_a_run_takes_no_change_without_a_connector() -> None:
+    """What names an account only is for no run; nothing is sent."""
+    world = World.of("verified")
+    world.changes.append(Change("a" * 32, "", enabled=True))
+    transport = Through(world.cloud)
+
+    with pytest.raises(
+        cfsso.InvalidRequestError, match="names no connector: give"
+    ):
+        await world.run(transport)
+    assert [] == transport.seen

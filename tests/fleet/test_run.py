@@ -450,7 +450,7 @@ async def test_closing_early_leaves_nothing() -> None:
     first = await anext(outcomes)
     await all_stuck.wait()
     assert before < asyncio.all_tasks()
-    await outcomes.aclose()  # type: ignore[attr-defined] # it is an async generator
+    await outcomes.aclose()
 
     assert Status.CHANGED is first.status
     assert before == asyncio.all_tasks()

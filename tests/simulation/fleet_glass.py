@@ -165,5 +165,9 @@ def may_transfer(oracle: Any, program: Program, key: str, enabled: bool) -> None
             oracle.breaks(program, "F5 enabled before the other one is known to be disabled")
     elif key != source.id:
         oracle.breaks(program, f"F4 a transfer writes {key}")
-    elif enabled and source.at(read.shown_at if read else 0.0).writer != program.process.number:
-        oracle.breaks(program, f"F2 taken back, though somebody else wrote: {source.versions}")
+    elif enabled:
+        # What others wrote before a look showed it disabled can't be told from our own write.
+        looks = [look for k, look in program.looks if k == key and look.shown]
+        off = [look.ended for look in looks if look.shown and not look.shown["enabled"]]
+        if read is None or not off or source.at(read.shown_at).time > off[0]:
+            oracle.breaks(program, f"F2 taken back, though somebody else wrote: {source.versions}")

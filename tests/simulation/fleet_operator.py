@@ -139,7 +139,7 @@ class Operator:
         assert changes is not None
         self._copies += 1
         self.journal = self.world.folder / f"{self._copies}.cfsso"
-        given = {
+        given: dict[str, Any] = {
             "concurrency": plan.concurrency,
             "canary": plan.canary,
             "max_failures": plan.max_failures,
@@ -177,7 +177,6 @@ class Operator:
         """Let a process run one run, and judge what it says."""
         world = self.world
         oracle, stop = world.oracle, asyncio.Event()
-        began = asyncio.get_running_loop().time()
 
         async def work(program: Program, client: cfsso.AsyncSSOConnectors) -> None:
             """Take all outcomes."""
@@ -188,13 +187,13 @@ class Operator:
                     oracle.takes(program, outcome)
                 run = latest_run(program.process)
                 assert run is not None
-                program.options = {**run.options, **given, "began": began, "same": world.same}
+                program.options = {**run.options, **given, "same": world.same}
                 oracle.finishes(program, run.total)
 
         doomed = given is not _FREE
         program = await self.execute(kind, work, doomed=doomed, stop=stop)
         if program.cut and not program.process.dead:
-            program.options = {**given, "began": began, "same": world.same}
+            program.options = {**given, "same": world.same}
         return program
 
     async def execute(
@@ -242,7 +241,8 @@ class Operator:
             process.die()
             await self._bury(process)
             return
-        await asyncio.sleep(0)
+        # Who is cancelled while it closes its journal lets that go on.
+        await asyncio.sleep(1.0 if main.cancelled() else 0)
         if process.tasks - {main}:
             oracle.breaks(program, f"F9 left: {[t.get_coro() for t in process.tasks]}")
         if main.cancelled():

@@ -169,7 +169,7 @@ class Oracle(Verdicts):
         for key, shown in found.items():
             read = Read(sent.left, sent.shown_at, sent.ended, shown)
             program.reads[key] = read
-            program.looks.append((key, sent.left, sent.ended))
+            program.looks.append((key, read))
             program.first_reads.setdefault(key, read)
             track = self.truth.tracks.get(key)
             if track is not None:

@@ -6,11 +6,12 @@ import datetime as dt
 import shutil
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Executor
 from contextvars import ContextVar
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 import attrs
 from sim_links import EPOCH
@@ -18,6 +19,9 @@ from sim_links import EPOCH
 from cfsso.fleet import _opening, _plain, _schema
 from cfsso.fleet._store import Store
 from cfsso.testing import VirtualTimeLoop
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 # How often the tasks of a dead process may want to be cancelled.
 _ROUNDS: Final = 200
@@ -30,7 +34,9 @@ class FleetLoop(VirtualTimeLoop):
         super().__init__()
         self.set_task_factory(_make_task)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
         """Let the disk of the process do it."""
         del executor
         return PROCESS.get().disk.do(lambda: func(*args))
@@ -49,7 +55,6 @@ class Process:
         dead: Whether it was killed.
         over: Is set when it was killed.
         on_open: Is called when it has opened a journal.
-        intents: What its run has intended, once it has closed its journal.
         doom: At the how manieth of which points it dies. ``None``: at none.
     """
 
@@ -62,7 +67,6 @@ class Process:
         self.dead = False
         self.over = asyncio.Event()
         self.on_open: Callable[[], object] = lambda: None
-        self.intents: list[tuple[str, str, float]] = []
         self.doom: tuple[str, int] | None = None
         self._passed: dict[str, int] = {}
 
@@ -73,7 +77,7 @@ class Process:
         """Begin *work* as its main task."""
         token = PROCESS.set(self)
         try:
-            return asyncio.ensure_future(work)  # type: ignore[return-value] # it is a coroutine
+            return asyncio.ensure_future(work)
         finally:
             PROCESS.reset(token)
 
@@ -104,8 +108,7 @@ class Process:
     def close(self) -> None:
         """Close what a process that was killed has left open."""
         for store in self.stores:
-            with contextlib.suppress(OSError):
-                store.close({})
+            store.close({})
 
 
 PROCESS: ContextVar[Process] = ContextVar("simulated_process")
@@ -187,16 +190,16 @@ class _KnownStore(Store):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.closed = False
         process = PROCESS.get()
         process.stores.append(self)
         process.on_open()
 
     def close(self, sent: Any) -> None:
-        """Keep the intents of the latest run for the judge, and close."""
-        process = PROCESS.get(None)
-        if process is not None:
-            process.intents = intents_of(self)
-        super().close(sent)
+        """Close the file, once: its descriptor may be another's by then."""
+        if not self.closed:
+            self.closed = True
+            super().close(sent)
 
 
 def endings_of(store: Store) -> list[tuple[str, str, str]]:
@@ -208,14 +211,13 @@ def endings_of(store: Store) -> list[tuple[str, str, str]]:
     ).fetchall()
 
 
-def intents_of(store: Store) -> list[tuple[str, str, float]]:
-    """Return account, connector and time of all intents of a run, even those taken back."""
-    found = store.connection.execute(
-        "SELECT account_id, sso_connector_id, at FROM intents i JOIN targets t"
+def intended(store: Store) -> list[tuple[str, str]]:
+    """Return account and connector of all that a run has intended, even what was taken back."""
+    return store.connection.execute(
+        "SELECT DISTINCT account_id, sso_connector_id FROM intents i JOIN targets t"
         " ON t.run=i.run AND t.position=i.position WHERE i.run=?",
         (store.latest,),
-    )
-    return [(a, c, dt.datetime.fromisoformat(at).timestamp() - EPOCH) for a, c, at in found]
+    ).fetchall()
 
 
 @attrs.frozen
@@ -232,8 +234,8 @@ class _Wall:
 @contextlib.contextmanager
 def simulated(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Let journals live in the time of *loop*; what a power loss takes is not simulated."""
-    connect, store, wall = _schema.connect, _opening.Store, _plain.dt
     kept: Any = (_schema, _opening, _plain)
+    connect, store, wall = kept[0].connect, kept[1].Store, kept[2].dt
     kept[0].connect = lambda name, **options: connect(name, **{**options, "durable": False})
     kept[1].Store = _KnownStore
     kept[2].dt = SimpleNamespace(datetime=_Wall(loop), UTC=dt.UTC)

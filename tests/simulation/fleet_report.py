@@ -14,6 +14,7 @@ _NAMES: Final = (
     *("break-glass", "transfers", "foreign writes", "late writes", "faults", "tokens refused"),
     *("ended changed", "ended unchanged", "ended blocked", "ended failed", "ended conflict"),
     *("ended unknown", "ended not_attempted", "others overtaken in the gap"),
+    "overtaken by a late write",
     *("simulated seconds", "violations"),
 )
 

@@ -67,6 +67,7 @@ def row_of(process: Process, account: str, key: str) -> Row | None:
 
 def _row(process: Process, run: Run, found: tuple[Any, ...]) -> Row:
     position, rank, needs, *texts = found
+    expected, holds, wished = (json.loads(text or "null") for text in texts)
     intent = _one(
         process,
         "SELECT number, at, body, before FROM intents WHERE run=? AND position=? AND taken_back=0"
@@ -79,7 +80,9 @@ def _row(process: Process, run: Run, found: tuple[Any, ...]) -> Row:
         position,
         rank,
         needs,
-        *(None if text is None else json.loads(text) for text in texts),  # type: ignore[arg-type]
+        expected,
+        holds,
+        wished,
         number,
         0.0 if at is None else dt.datetime.fromisoformat(at).timestamp() - EPOCH,
         body,

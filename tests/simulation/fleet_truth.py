@@ -143,7 +143,7 @@ class Program:
         options: What a run was told.
         reads: The last read of each connector.
         first_reads: The first ones.
-        looks: All reads: which connector they showed, when they began and ended.
+        looks: All reads, with the connector that they showed.
         writes: The PATCHes that it sent.
         failed: When which update failed, with its error, by connector.
         refused: When which account was first answered with 401.
@@ -156,7 +156,7 @@ class Program:
     options: dict[str, Any] = attrs.field(factory=dict)
     reads: dict[str, Read] = attrs.field(factory=dict)
     first_reads: dict[str, Read] = attrs.field(factory=dict)
-    looks: list[tuple[str, float, float]] = attrs.field(factory=list)
+    looks: list[tuple[str, Read]] = attrs.field(factory=list)
     writes: list[Sent] = attrs.field(factory=list)
     failed: dict[str, tuple[float, Exception]] = attrs.field(factory=dict)
     refused: dict[str, float] = attrs.field(factory=dict)
@@ -167,6 +167,13 @@ class Program:
     def writes_of(self, key: str) -> list[Sent]:
         """Return its PATCHes of one connector."""
         return [sent for sent in self.writes if sent.key == key]
+
+    def begun_writes(self) -> list[tuple[str, float]]:
+        """Return account and time of the PATCHes, without those that were sent again."""
+        first: dict[tuple[int, int] | None, tuple[str, float]] = {}
+        for sent in self.writes:
+            first.setdefault(sent.number, (sent.request.account_id, sent.left))
+        return [*first.values()]
 
     def __repr__(self) -> str:
         return repr(self.process)

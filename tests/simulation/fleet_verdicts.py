@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from fleet_process import Process, endings_of, intents_of
+from fleet_process import Process, endings_of, intended
 from fleet_rows import Row, latest_run, row_of
 from fleet_truth import Program, Track, Truth
 
@@ -13,6 +13,8 @@ import cfsso
 from cfsso.fleet import Outcome, Run
 
 _SLACK: Final = 1e-3
+# A write that was begun may wait so long for the limit.
+_PATIENCE: Final = 1.0 + _SLACK
 _MOST_STORIES: Final = 8
 _CLOSED: Final = {"changed", "unchanged", "blocked", "failed", "conflict"}
 _GREEN: Final = {"changed", "unchanged"}
@@ -76,7 +78,7 @@ class Verdicts:
         run = latest_run(process)
         if run is None:
             return
-        for account, key, _ in intents_of(process.stores[-1]):
+        for account, key in intended(process.stores[-1]):
             row = row_of(process, account, key)
             if row is None or row.number is None:
                 continue
@@ -178,8 +180,7 @@ class Verdicts:
             self.breaks(program, f"F5 {len(times)} writes failed, {most} were tolerated")
         if len(times) <= most:
             return
-        began = program.options["began"]
-        late = [at for *_, at in program.process.intents if at > max(times[most], began) + _SLACK]
+        late = [at for _, at in program.begun_writes() if at > times[most] + _PATIENCE]
         if late:
             self.breaks(program, f"F5 a write begins at {late[0]:.3f}, after {times}")
 
@@ -189,8 +190,8 @@ class Verdicts:
         since: dict[Any, float] = {}
         for account, at in program.refused.items():
             since[same(account)] = min(at, since.get(same(account), at))
-        for account, _, at in program.process.intents:
-            if at > max(since.get(same(account), at), program.options["began"]) + _SLACK:
+        for account, at in program.begun_writes():
+            if at > since.get(same(account), at) + _PATIENCE:
                 self.breaks(program, f"F6 a write begins in {account} after a 401")
         for _, outcome in program.outcomes:
             account = outcome.change.account_id
@@ -219,7 +220,7 @@ class Verdicts:
         last = max(self.now() if sent.ended is None else sent.ended for sent in own)
         for key in {sent.key for sent in own}:
             if not any(
-                k == key and last <= begun and end <= time for k, begun, end in program.looks
+                k == key and last <= look.begun and look.ended <= time for k, look in program.looks
             ):
                 self.breaks(
                     program, f"F5 another account is written at {time:.3f} before {account}"
@@ -232,5 +233,10 @@ class Verdicts:
         """What ended green and nobody else has written is still so when all is quiet."""
         for key, green in self.greens.items():
             track = self.truth.tracks[key]
-            if not track.foreign(green.at, self.now()) and not track.now.shows(green.wished):
+            if track.foreign(green.at - _SLACK, self.now()) or track.now.shows(green.wished):
+                continue
+            if green.status == "changed" and track.foreign(0.0, green.at):
+                # What others wrote, as it was asked for, passed for our own write, which came late.
+                self.counts["overtaken by a late write"] += 1
+            else:
                 self.breaks(None, f"F1 {green}, and now {track.versions}")

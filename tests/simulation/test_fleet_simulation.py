@@ -276,14 +276,14 @@ async def _restores_something_else(scene: Scene) -> None:
 
 
 async def _goes_on_after_a_401(scene: Scene) -> None:
-    scene.program.options = {"began": 0.0, "same": len}
+    scene.program.options = {"same": len}
     scene.program.refused["b" * 32] = 5.0
-    scene.program.process.intents = [("a" * 32, scene.track.id, 6.0)]
+    scene.program.writes = [scene.sent]
     scene.oracle.heeds_refusals(scene.program)
 
 
 async def _stops_for_the_401_of_others(scene: Scene) -> None:
-    scene.program.options = {"began": 0.0, "same": str}
+    scene.program.options = {"same": str}
     scene.program.refused["b" * 32] = 5.0
     change = fleet.Change("a" * 32, scene.track.id, enabled=True)
     status = OutcomeStatus.NOT_ATTEMPTED
@@ -294,7 +294,7 @@ async def _stops_for_the_401_of_others(scene: Scene) -> None:
 
 def _fail(scene: Scene, *times: float) -> None:
     error = cfsso.BadRequestError("no", write=cfsso.WriteState.REFUSED)
-    scene.program.options = {"began": 0.0, "max_failures": 1}
+    scene.program.options = {"max_failures": 1}
     scene.program.failed = {str(time): (time, error) for time in times}
     scene.program.told = dict.fromkeys(scene.program.failed, "failed")
 
@@ -306,7 +306,7 @@ async def _fails_too_often(scene: Scene) -> None:
 
 async def _begins_after_the_last_failure(scene: Scene) -> None:
     _fail(scene, 5.0, 6.0)
-    scene.program.process.intents = [("a" * 32, scene.track.id, 6.5)]
+    scene.program.writes = [scene.sent]
     scene.oracle.heeds_max_failures(scene.program)
 
 
@@ -322,7 +322,7 @@ async def _begins_after_the_last_failure(scene: Scene) -> None:
         ("F2 the read before the write showed another", _writes_what_it_did_not_read),
         ("F7", _restores_something_else),
         ("F5 3 writes failed, 1 were tolerated", _fails_too_often),
-        ("F5 a write begins at 6.500", _begins_after_the_last_failure),
+        ("F5 a write begins at 20.000", _begins_after_the_last_failure),
         ("F6 a write begins", _goes_on_after_a_401),
         ("by the 401 of others", _stops_for_the_401_of_others),
     ],
