@@ -23,6 +23,7 @@ _FAILURES: Final = {OutcomeStatus.FAILED, OutcomeStatus.CONFLICT, OutcomeStatus.
 _LEFT: Final = "left before it was read back"
 # A read may show an old state, so one that contradicts a confirmed write is done again after these.
 _PAUSES: Final = (2.0, 4.0)
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 # Until then a write whose run was cut off may still arrive.
 _SECONDS_TO_ARRIVE: Final = 30.0
 
@@ -184,6 +185,8 @@ class Account:
                         return ending, 0.0, 0
                     if latest != sight:
                         sight = latest
+                        # One intent is all that stands of a target.
+                        await self._forget(target)
                         await self._intend(target, sight)
                 return await self._send(target, _connector(sight))
         except Held as held:
@@ -194,7 +197,7 @@ class Account:
             raise
 
     async def _intend(self, target: Target, sight: Sight) -> None:
-        body = json.dumps(target.wished, separators=(",", ":"))
+        body = _ENCODE(target.wished)
         intent = Intent(at=now(), before=_connector(sight), body=body)
         await self._means.journal.intend(target.position, intent)
 

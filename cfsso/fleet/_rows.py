@@ -244,11 +244,14 @@ def _to_ending(row: Row) -> Ending:
         raise ENDINGS.damage(row, str(problem)) from None
 
 
+# Made once, since making it costs more than most of its work.
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+
 _UNREADABLE = (_converter.ConversionError, LookupError, TypeError, ValueError, AttributeError)
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return _ENCODE(value)
 
 
 def _value(text: str) -> Any:

@@ -27,7 +27,7 @@ _TARGETS = 50
 _WORDS = re.compile(
     r" is no journal of cfsso(, but empty: delete it and apply again)?; nothing was sent"
     r"| is of format -?\d+, and this cfsso reads 1: upgrade cfsso; nothing was sent"
-    r"|: damaged(:| at [a-z0-9 ]+:) [^\n]+; nothing was sent"
+    r"|: damaged(:| at) [^\n]+; nothing was sent"
     r"|: attempt to write a readonly database; nothing was sent"
 )
 
@@ -244,7 +244,7 @@ class TestRows:
     @pytest.mark.parametrize(
         ("table", "column", "cell", "problem"),
         [
-            (_rows.TARGETS, "wished", "{", "target 0 of run 1: no JSON: "),
+            (_rows.TARGETS, "wished", "{", "target 0 of run 1: Expecting property name "),
             (_rows.TARGETS, "expected", '{"enabled":1}', "target 0 of run 1: expected bool at "),
             (_rows.INTENTS, "before", "[]", "intent 1 of run 1: expected object at "),
             (_rows.ENDINGS, "status", "done", "the ending of target 0 of run 1: 'done' is not a "),

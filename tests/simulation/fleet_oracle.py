@@ -147,6 +147,7 @@ class Oracle(Verdicts):
             return
         sent.ended = self.now()
         program = sent.process
+        sent.limited = response is not None and response.status == 429
         self.note("ends", program, sent.serial, response and response.status)
         if response is None or sent.request.is_write:
             return

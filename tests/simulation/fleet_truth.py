@@ -96,6 +96,7 @@ class Sent:
         applied: Whether the server did it.
         ended: When its sender had its answer, or gave up. ``None``: not yet.
         abandoned: Whether its sender has gone.
+        limited: Whether it was refused with 429, so that it never was.
     """
 
     process: "Program"
@@ -109,6 +110,7 @@ class Sent:
     applied: bool = False
     ended: float | None = None
     abandoned: bool = False
+    limited: bool = False
 
     @property
     def key(self) -> str:

@@ -203,7 +203,7 @@ class Verdicts:
         count = program.options.get("canary", 0)
         first: dict[tuple[str, int], float] = {}
         for sent in program.writes:
-            if sent.number is not None:
+            if sent.number is not None and not sent.limited:
                 first.setdefault((sent.request.account_id, sent.number[1]), sent.left)
         groups = list(first)
         for group in groups[count:] if count else ():
@@ -215,7 +215,10 @@ class Verdicts:
         own = [
             sent
             for sent in program.writes
-            if sent.request.account_id == account and sent.number and sent.number[1] == rank
+            if sent.request.account_id == account
+            and sent.number
+            and sent.number[1] == rank
+            and not sent.limited
         ]
         last = max(self.now() if sent.ended is None else sent.ended for sent in own)
         for key in {sent.key for sent in own}:
