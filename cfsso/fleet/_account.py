@@ -14,7 +14,7 @@ from cfsso.fleet._held import Held, Watch
 from cfsso.fleet._judged import Sight, judged
 from cfsso.fleet._plain import now
 from cfsso.fleet._targets import Ending, Intent, Target
-from cfsso.fleet._visit import Means, Visit
+from cfsso.fleet._visit import FRESH, Means, Visit
 from cfsso.fleet.outcomes import OutcomeStatus
 from cfsso.models import SSOConnector
 
@@ -23,6 +23,7 @@ _FAILURES: Final = {OutcomeStatus.FAILED, OutcomeStatus.CONFLICT, OutcomeStatus.
 _LEFT: Final = "left before it was read back"
 # A read may show an old state, so one that contradicts a confirmed write is done again after these.
 _PAUSES: Final = (2.0, 4.0)
+_LONGEST: Final = 300.0
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 # Until then a write whose run was cut off may still arrive.
 _SECONDS_TO_ARRIVE: Final = 30.0
@@ -46,7 +47,6 @@ class Account:
         self._targets = targets
         self._id = targets[0].account_id
         self._intended: set[int] = set()
-        self._read_back = False
         self._counted = 0
         self.visit = Visit(means, self._id, [target.sso_connector_id for target in targets])
         self.endings: dict[int, Ending] = {}
@@ -71,13 +71,10 @@ class Account:
             ending = settle(target, self._sight(target))
             if ending is not None:
                 self.endings[target.position] = attrs.evolve(ending, attempts=1)
-        self._read_back = True
         return ""
 
     def leave(self) -> None:
-        """Say of what may have been written, and was not read back, that it is not known."""
-        if self._read_back:
-            return
+        """Say of what may have been written, when `run` was cut off, that it is not known."""
         for target in self._targets:
             ending = self.endings.get(target.position)
             if ending is None and target.position in self._intended:
@@ -137,7 +134,6 @@ class Account:
             if ending is not None:
                 sight = self._sight(target)
                 self.endings[target.position] = judged(ending, target.wished, sight)
-        self._read_back = True
 
     def _is_contradicted(self, target: Target) -> bool:
         ending, sight = self.endings.get(target.position), self._sight(target)
@@ -147,7 +143,7 @@ class Account:
 
     async def _bring(self, target: Target) -> str:
         """Write one target; or return why it was not attempted."""
-        attempts = 0
+        attempts, longer = 0, 0.0
         try:
             while True:
                 async with self._means.gate.write():
@@ -157,7 +153,10 @@ class Account:
                     self.endings[target.position] = attrs.evolve(ending, attempts=attempts)
                     self._count_failures()
                     return ""
-                await self.visit.rest(seconds, leave=True)
+                await self.visit.rest(seconds + longer, leave=True)
+                # A look and a write need two places of the limit. If there is but one whenever
+                # its time has come, waiting longer than that lets more come free.
+                longer = min(max(FRESH, 2 * longer), _LONGEST)
         except Stopped as reason:
             return str(reason)
         except JournalError as error:

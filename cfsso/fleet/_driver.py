@@ -20,6 +20,7 @@ from cfsso.models import SSOConnector
 # More of one account are taken in parts; the API's answer to a list holds fewer.
 _LARGEST: Final = 5000
 _PAGE: Final = 1000
+_FIRST_PAGE: Final = 100
 # Accounts that wait for limits let others go on, but not any number.
 _MANY: Final = 256
 # For what is under way when the run is stopped.
@@ -163,8 +164,10 @@ class Driver:
         """Yield what is open by rank and account."""
         after: Place | None = None
         group: list[Target] = []
-        while page := await self._journal.pages(after=after, limit=_PAGE):
-            after = page[-1].place
+        # The first one is small, so that something begins at once.
+        limit = _FIRST_PAGE
+        while page := await self._journal.pages(after=after, limit=limit):
+            after, limit = page[-1].place, _PAGE
             for target in page:
                 if target.position in self._unsettled:
                     continue

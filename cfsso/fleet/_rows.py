@@ -147,13 +147,13 @@ def to_run(row: Row) -> Run:
         raise RUNS.damage(row, str(error)) from None
 
 
-def of_target(target: Target, run: int) -> Row:
-    """Return the row of *target*, without its intent and its ending."""
+def of_target(target: Target, run: int, turn: int) -> Row:
+    """Return the row of *target* in its *turn*, without its intent and its ending."""
     return TARGETS.sealed(
         run,
         target.position,
         target.rank,
-        target.turn,
+        turn,
         target.account_id,
         target.sso_connector_id,
         of_wish(target.wished),

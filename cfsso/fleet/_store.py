@@ -93,13 +93,13 @@ class Store:
             InvalidRequestError: A connector or a position stands twice.
         """
         run = self.latest + 1
+        insert = _rows.TARGETS.insert.replace("OR REPLACE", "OR IGNORE")
+        account_id, turn = "", 0
         for target in targets:
-            turn = self._cell(
-                "SELECT turn FROM targets WHERE run=? AND account_id=?", run, target.account_id
-            )
-            turned = attrs.evolve(target, turn=target.position if turn is None else turn)
-            row = _rows.of_target(turned, run)
-            insert = _rows.TARGETS.insert.replace("OR REPLACE", "OR IGNORE")
+            if target.account_id != account_id:
+                account_id = target.account_id
+                turn = self._turn(run, target)
+            row = _rows.of_target(target, run, turn)
             if not self.connection.execute(insert, row).rowcount:
                 raise InvalidRequestError(self._what_stands_twice(target, run))
             self._total += 1
@@ -107,6 +107,11 @@ class Store:
                 cells = (run, target.position, *_rows.of_ending(target.ending))
                 self.connection.execute(_rows.ENDINGS.insert, _rows.ENDINGS.sealed(*cells))
                 self._endings += 1
+
+    def _turn(self, run: int, target: Target) -> int:
+        select = "SELECT turn FROM targets WHERE run=? AND account_id=?"
+        turn = self._cell(select, run, target.account_id)
+        return target.position if turn is None else int(turn)
 
     def _what_stands_twice(self, target: Target, run: int) -> str:
         key = (run, target.account_id, target.sso_connector_id)

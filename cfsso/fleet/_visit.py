@@ -19,7 +19,7 @@ from cfsso.models import SSOConnector
 _Result = TypeVar("_Result")
 
 # What was read longer ago is read again before a write goes by it.
-_FRESH: Final = 5.0
+FRESH: Final = 5.0
 
 
 @attrs.frozen(kw_only=True)
@@ -97,7 +97,7 @@ class Visit:
     @property
     def is_fresh(self) -> bool:
         """Whether the last look is so short ago that a write may go by it."""
-        return asyncio.get_running_loop().time() - self._seen <= _FRESH
+        return asyncio.get_running_loop().time() - self._seen <= FRESH
 
     async def look_if_stale(self) -> None:
         """Look, unless that was done a moment ago; as `look`."""

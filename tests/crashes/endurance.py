@@ -119,6 +119,7 @@ def main() -> int:
     parser.add_argument("--many", type=int, default=100_000)
     parser.add_argument("--most", type=int, default=1_000_000, help="0: leave that out")
     parser.add_argument("--every", type=int, default=1, help="write every so manieth account only")
+    parser.add_argument("--bytes", type=int, default=_BYTES_A_TARGET, help="a target, at most")
     parser.add_argument("--folder", help="where the journals are to be; in memory if you can")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
@@ -132,7 +133,7 @@ def main() -> int:
             largest = fresh("apply", options.most, folder / "most.cfsso", every=options.every)
             _show(f"apply {options.most:,}", largest)
             peaks.append(largest["bytes"])
-    return int(slope > _BYTES_A_TARGET or max(peaks) > _MOST)
+    return int(slope > options.bytes or max(peaks) > _MOST)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A run that a rate limit holds up: nothing is written by what was known long before."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -146,4 +147,115 @@ async def test_being_cancelled_while_held_up_passes() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert {asyncio.current_task()} == asyncio.all_tasks()
+
+
+class Late(Through):
+    """A transport whose first PATCH takes ten seconds, in which something may *happen*."""
+
+    def __init__(self, world: World, happen: Callable[[], None] = lambda: None) -> None:
+        super().__init__(world.cloud)
+        self._happen = happen
+
+    async def send(self, request: cfsso.Request) -> cfsso.Response:
+        """Send *request*."""
+        if request.is_write and "PATCH" not in self.seen:
+            await asyncio.sleep(10)
+            self._happen()
+        return await super().send(request)
+
+
+async def test_a_place_that_was_long_in_coming() -> None:
+    """A write that waited for others is preceded by a read of its own."""
+    world = World.of("verified", "verified")
+    transport = Late(world)
+    connectors = cfsso.AsyncSSOConnectors(transport)
+
+    outcomes = [o async for o in apply(connectors, world.changes, concurrency=1)]
+
+    assert [Status.CHANGED] * 2 == [outcome.status for outcome in outcomes]
+    assert ["GET", "PATCH", "GET", "PATCH", "GET"] == transport.seen
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "written"),
+    [
+        (b'{"enabled":true}', Status.UNCHANGED, 1),
+        (b'{"use_fedramp_language":true}', Status.CHANGED, 2),
+    ],
+)
+async def test_what_happened_while_it_waited_for_a_place(
+    body: bytes, status: Status, written: int, tmp_path: Path
+) -> None:
+    """It is judged anew, and what was found then is what the journal has."""
+    world = World.of("verified", "verified")
+
+    def happen() -> None:
+        """Be faster."""
+        world.cloud.advance(1)
+        patch(world, 1, body)
+
+    connectors = cfsso.AsyncSSOConnectors(transport := Late(world, happen))
+    run = apply(connectors, world.changes, journal=tmp_path / "j", concurrency=1)
+
+    outcomes = [outcome async for outcome in run]
+
+    assert status is outcomes[1].status
+    assert written == transport.seen.count("PATCH")
+    assert outcomes[1].before is not None
+    assert (status is Status.CHANGED) is (not outcomes[1].before.enabled)
+    async with await read_journal(tmp_path / "j") as journal:
+        intended = [recorded.intended is not None async for recorded in journal.targets()]
+    assert [True, written == 2] == intended
+
+
+async def test_a_limit_that_holds_up_the_read_before_a_write() -> None:
+    """However few requests the limit leaves, a run comes to its end."""
+    world = World.of("verified", "verified")
+    transport = Late(world)
+    limit = cfsso.RateLimit(requests=2, seconds=100)
+    paced = cfsso.PacingTransport(transport, rate_limit=limit)
+    connectors = cfsso.AsyncSSOConnectors(paced)
+
+    outcomes = [o async for o in apply(connectors, world.changes, concurrency=1)]
+
+    assert [Status.CHANGED] * 2 == [outcome.status for outcome in outcomes]
+    assert ["GET", "PATCH"] == transport.seen[:2]
+    assert ["GET", "PATCH", "GET"] == transport.seen[-3:]
+    assert 2 == transport.seen.count("PATCH")
+    assert asyncio.get_running_loop().time() < 600
+
+
+async def test_a_short_wait_and_a_slow_answer() -> None:
+    """What was sent after a short wait is not given up for the time that its answer takes."""
+    world = World.of("verified")
+
+    class Slow(Through):
+        async def send(self, request: cfsso.Request) -> cfsso.Response:
+            await asyncio.sleep(3 if request.is_write else 0)
+            return await super().send(request)
+
+    transport = Slow(world.cloud)
+    paced = cfsso.PacingTransport(transport, rate_limit=cfsso.RateLimit(requests=1, seconds=0.5))
+
+    (outcome,) = [o async for o in apply(cfsso.AsyncSSOConnectors(paced), world.changes)]
+
+    assert (Status.CHANGED, 1) == (outcome.status, outcome.attempts)
+    assert ["GET", "PATCH", "GET"] == transport.seen
+
+
+async def test_a_stop_while_single_reads_wait() -> None:
+    """Reads of what a list lacks are given up as well, and none is left under way."""
+    world = World.of("verified", "verified", "verified")
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(50, stop.set)
+    empty = cfsso.Response(200, {}, b'{"success":true,"result":[]}')
+    transport = Through(world.cloud, lambda r: empty if r.path.endswith("connectors") else None)
+    paced = cfsso.PacingTransport(transport, rate_limit=cfsso.RateLimit(requests=2, seconds=100))
+
+    run = apply(cfsso.AsyncSSOConnectors(paced), world.changes, stop=stop)
+    outcomes = [outcome async for outcome in run]
+
+    assert [Status.NOT_ATTEMPTED] * 3 == [outcome.status for outcome in outcomes]
+    assert 50.0 == asyncio.get_running_loop().time()
     assert {asyncio.current_task()} == asyncio.all_tasks()

@@ -422,8 +422,26 @@ async def test_a_run_takes_no_change_without_a_connector() -> None:
     world.changes.append(Change("a" * 32, "", enabled=True))
     transport = Through(world.cloud)
 
-    with pytest.raises(
-        cfsso.InvalidRequestError, match="names no connector: give"
-    ):
+    with pytest.raises(cfsso.InvalidRequestError, match="names no connector: give"):
         await world.run(transport)
     assert [] == transport.seen
+
+
+async def test_what_was_under_way_in_an_account_without_a_token(tmp_path: Path) -> None:
+    """It can't be settled, so it is unknown and stays open."""
+    world = World.of("verified")
+    journal = await crash(world, tmp_path / "j", 1, applying(world), done=True)
+
+    async def fingerprint(_account_id: str) -> str:
+        raise cfsso.InvalidRequestError("api_token is missing")
+
+    transport = Through(world.cloud)
+    connectors = cfsso.AsyncSSOConnectors(transport, fingerprint=fingerprint)
+
+    (outcome,) = [outcome async for outcome in resume(connectors, journal)]
+
+    assert Status.UNKNOWN is outcome.status
+    assert "api_token is missing" == str(outcome.error)
+    assert [] == transport.seen
+    (outcome,) = await resumed(world, journal)
+    assert Status.CHANGED is outcome.status
