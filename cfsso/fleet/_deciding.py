@@ -53,7 +53,7 @@ def decide(target: Target, sight: Sight, *, late: bool) -> Ending | None:
         return ended(OutcomeStatus.UNCHANGED, before=sight, after=sight)
     if note:
         return ended(OutcomeStatus.CONFLICT, note, before=sight)
-    reason = _what_forbids(target.wished, sight)
+    reason = what_forbids(target.wished, sight)
     return ended(OutcomeStatus.BLOCKED, reason, before=sight) if reason else None
 
 
@@ -108,7 +108,7 @@ def _shown(sight: SSOConnector, fields: Mapping[str, bool]) -> str:
     return _wire.values_shown(sight, fields)
 
 
-def _what_forbids(wished: Mapping[str, bool], found: SSOConnector) -> str:
+def what_forbids(wished: Mapping[str, bool], found: SSOConnector) -> str:
     """Say why the wish can't be; disabling is forbidden only where there is nothing."""
     status = found.verification.status
     enables = wished.get("enabled") is True and found.enabled is not True

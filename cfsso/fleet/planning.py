@@ -16,11 +16,11 @@ from cfsso.errors import (
     InvalidRequestError,
     NotFoundError,
 )
-from cfsso.fleet._deciding import is_worth_a_try
+from cfsso.fleet._deciding import is_worth_a_try, what_forbids
 from cfsso.fleet._plain import now
 from cfsso.fleet.changes import Change, Changes
 from cfsso.fleet.plans import Plan, PlanAction, PlannedChange, domain_key
-from cfsso.models import SSOConnector, VerificationStatus
+from cfsso.models import SSOConnector
 from cfsso.transports.base import RateLimit
 
 _Key: TypeAlias = tuple[str, str]
@@ -201,11 +201,7 @@ def _what_forbids(change: Change, sight: _Sight | None, failure: CfssoError | No
         return "the account has no such connector"
     if isinstance(sight, CfssoError):
         return f"the connector could not be read: {_said(sight)}"
-    status = sight.verification.status
-    enables = change.enabled is True and sight.enabled is not True
-    if enables and status not in {None, VerificationStatus.VERIFIED}:
-        return f"can't be enabled: verification is {printable(str(sight.verification.raw_status))}"
-    return ""
+    return what_forbids(change.wished, sight)
 
 
 def _said(error: CfssoError) -> str:
