@@ -90,7 +90,7 @@ def simulate(session: nox.Session) -> None:
 @nox.session
 def planted_bugs(session: nox.Session) -> None:
     """See that small planted bugs are found; arguments go to the script."""
-    session.install(".", *_group("test"))
+    session.install(".[cli]", *_group("test"))
     session.run("python", "tests/simulation/plant.py", *session.posargs)
 
 

@@ -153,10 +153,10 @@ class Account:
                     self.endings[target.position] = attrs.evolve(ending, attempts=attempts)
                     self._count_failures()
                     return ""
-                await self.visit.rest(seconds + longer, leave=True)
                 # A look and a write need two places of the limit. If there is but one whenever
                 # its time has come, waiting longer than that lets more come free.
-                longer = min(max(FRESH, 2 * longer), _LONGEST)
+                pause, longer = seconds + longer, min(max(FRESH, 2 * longer), _LONGEST)
+                await self.visit.rest(pause, leave=True)
         except Stopped as reason:
             return str(reason)
         except JournalError as error:
