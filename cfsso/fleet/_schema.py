@@ -60,14 +60,19 @@ def connect(name: str, *, durable: bool, patience: float = 60.0) -> "sqlite3.Con
     import sqlite3
 
     connection = sqlite3.connect(name, timeout=patience, isolation_level=None, uri=True)
-    for pragma in (
-        # With FULL a loss of power may bring back the rollback journal of a transaction that
-        # was committed, and so take an intent away whose write was sent.
-        f"synchronous={'EXTRA' if durable else 'OFF'}",
-        "trusted_schema=OFF",
-        "cell_size_check=ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in (
+            # With FULL a loss of power may bring back the rollback journal of a transaction that
+            # was committed, and so take an intent away whose write was sent.
+            f"synchronous={'EXTRA' if durable else 'OFF'}",
+            "trusted_schema=OFF",
+            "cell_size_check=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        # Of a damaged file even this may fail.
+        connection.close()
+        raise
     return connection
 
 

@@ -189,7 +189,11 @@ def simulate_fleet(seed: int, *, keeps_trace: bool = False) -> FleetReport:
     async def live() -> FleetWorld:
         with simulated(asyncio.get_running_loop()):
             world = FleetWorld(plan, random, Path(folder), keeps_trace=keeps_trace)
-            await world.live()
+            try:
+                await world.live()
+            finally:
+                for program in world.operator.programs:
+                    program.process.close()
             return world
 
     with (
