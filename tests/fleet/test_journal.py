@@ -364,6 +364,18 @@ class TestRecords:
         assert [0, 5] == [n for n, result in enumerate(results) if result is not None]
         assert {1, 2, 3, 4, 6, 7} <= {one.position for one in await reopened(path) if one.intent}
 
+    async def test_closing_during_a_commit(self, path: Path) -> None:
+        """What was handed in before the journal is closed is written, and then it is closed."""
+        journal = await begun(path, *map(target, range(3)))
+        writing = []
+        for position in range(3):
+            writing.append(asyncio.create_task(journal.intend(position, intent(position))))
+            await asyncio.sleep(0)
+        await journal.aclose()
+        await asyncio.gather(*writing)
+
+        assert [0, 1, 2] == [one.position for one in await reopened(path) if one.intent]
+
     async def test_activity(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Requests are counted by second and token, over all commits and the last of them."""
         first = MOMENT.replace(microsecond=0)

@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ import pytest
 from journals import begun, ending, feed, intent, reopened, target
 
 import cfsso
+from cfsso.fleet import _opening
 from cfsso.fleet._journal import Journal
+from cfsso.fleet._store import Store
 from cfsso.fleet._targets import RunKind, Target
 
 pytestmark = pytest.mark.virtual_time
@@ -319,20 +322,33 @@ class TestOwners:
             await Journal.create(other)
         assert ["run.cfsso"] == _names(path.parent)
 
-    async def test_cancelled_while_opening(self, path: Path) -> None:
+    async def test_cancelled_while_opening(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Whoever is cancelled while a journal is opened does not keep it."""
+        at_work, go_on = threading.Event(), threading.Event()
+        existing = _opening.existing
+
+        def slowly(name: str, *, readonly: bool) -> Store:
+            at_work.set()
+            go_on.wait()
+            return existing(name, readonly=readonly)
+
         await (await begun(path, target(0))).aclose()
+        monkeypatch.setattr(_opening, "existing", slowly)
         opening = asyncio.create_task(Journal.open(path))
         await asyncio.sleep(0)
+        at_work.wait()
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
+        go_on.set()
 
         # The thread that was at work gives it back by itself, and soon.
-        while True:
+        journal = None
+        while journal is None:
             with contextlib.suppress(cfsso.InvalidRequestError):
                 journal = await Journal.open(path)
-                break
         await journal.aclose()
 
 
@@ -354,7 +370,9 @@ def _try_to_write(path: Path) -> str:
 _HOLD = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[2])
+from cfsso.fleet import _opening
 from cfsso.fleet._journal import Journal
+from cfsso.fleet._store import Store
 from journals import intent
 
 async def main():
