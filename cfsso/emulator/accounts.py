@@ -141,14 +141,14 @@ class Accounts:
         return now
 
     def _start(self, connector: Connector) -> None:
-        connector.began = self._clock.now()
+        connector.began = self._clock.elapsed
         connector.next_poll = connector.began + self._poll
         self._polled.append((connector.began, connector))
 
     def _look_up(self, connector: Connector) -> None:
         if connector.status != "pending":
             return
-        now = self._clock.now()
+        now = self._clock.elapsed
         if now + SLACK < connector.next_poll:
             return
         if self._found(connector):

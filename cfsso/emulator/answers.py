@@ -14,6 +14,11 @@ def success(**members: Any) -> bytes:
     return _encode({"success": True, "errors": [], "messages": [], **members}).encode()
 
 
+def success_with(result: str) -> bytes:
+    """Return a success envelope with a *result* that is JSON already."""
+    return f'{{"success":true,"errors":[],"messages":[],"result":{result}}}'.encode()
+
+
 class RefusedError(Exception):
     """
     An answer other than 200.

@@ -23,18 +23,28 @@ _MONTHS: Final = (
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
 
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_TICK: Final = dt.timedelta(seconds=1) / TICKS
+
 # The last tick that has a date.
 _END: Final = 253_402_300_799 * TICKS + TICKS - 1
 
 
 class Clock:
-    """Seconds since the emulator was made, and the wall clock made from them."""
+    """
+    Seconds since the emulator was made, and the wall clock made from them.
 
-    __slots__ = ("_elapsed", "_epoch", "_loop", "_offset")
+    Time goes on only when `now` is called, so that a whole request is of one time.
+
+    Attributes:
+        elapsed: What `now` returned last.
+    """
+
+    __slots__ = ("_epoch", "_loop", "_offset", "elapsed")
 
     def __init__(self) -> None:
         self._epoch = time.time()
-        self._elapsed = 0.0
+        self.elapsed = 0.0
         self._loop: Any = None
         self._offset = 0.0
         self.now()
@@ -48,22 +58,22 @@ class Clock:
         """
         loop = _running_loop()
         if loop is None:
-            return self._elapsed
+            return self.elapsed
         at = loop.time() + self._offset
-        if loop is self._loop and at >= self._elapsed:
-            self._elapsed = at
+        if loop is self._loop and at >= self.elapsed:
+            self.elapsed = at
         else:
             self._loop = loop
-            self._offset = self._elapsed - loop.time()
-        return self._elapsed
+            self._offset = self.elapsed - loop.time()
+        return self.elapsed
 
     def date(self) -> str:
         """Return the wall clock as the ``Date`` of an answer has it (RFC 9110)."""
-        return _date(int(min(self._epoch + self.now(), _END // TICKS)))
+        return _date(int(min(self._epoch + self.elapsed, _END // TICKS)))
 
     def wall(self) -> dt.datetime:
         """Return the wall clock."""
-        return dt.datetime.fromtimestamp(min(self._epoch + self.now(), _END // TICKS), dt.UTC)
+        return dt.datetime.fromtimestamp(min(self._epoch + self.elapsed, _END // TICKS), dt.UTC)
 
     def advance(self, seconds: float) -> None:
         """
@@ -74,7 +84,7 @@ class Clock:
         """
         if self.now() + seconds > LONGEST:
             raise InvalidRequestError("seconds must not take the clock beyond 100 years")
-        self._elapsed += seconds
+        self.elapsed += seconds
         self._offset += seconds
 
     def stamp(self, after: str | None = None, at: float | None = None) -> str:
@@ -85,17 +95,27 @@ class Clock:
             after: The stamp before. ``None``: there is none.
             at: Seconds since the beginning. ``None``: the present.
         """
-        seconds = self._epoch + (self.now() if at is None else at)
+        seconds = self._epoch + (self.elapsed if at is None else at)
         ticks = int(min(seconds * TICKS, _END))
         if after is not None:
-            earlier = dt.datetime.fromisoformat(after) - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-            ticks = max(ticks, earlier // dt.timedelta(microseconds=100) + 1)
-        seconds, fraction = divmod(min(ticks, _END), TICKS)
-        date = dt.datetime.fromtimestamp(seconds, dt.UTC).replace(tzinfo=None)
-        return f"{date.isoformat()}.{fraction:04d}Z"
+            earlier = dt.datetime.fromisoformat(after) - _EPOCH
+            ticks = max(ticks, earlier // _TICK + 1)
+        return _stamp(min(ticks, _END))
 
 
-# Most answers are of the same second as the one before.
+# Most requests are of the same tick as the one before, or of the same second; and what is
+# of one tick has one text in memory.
+@functools.lru_cache(maxsize=1)
+def _stamp(ticks: int) -> str:
+    second, fraction = divmod(ticks, TICKS)
+    return f"{_iso(second)}.{fraction:04d}Z"
+
+
+@functools.lru_cache(maxsize=1)
+def _iso(second: int) -> str:
+    return dt.datetime.fromtimestamp(second, dt.UTC).replace(tzinfo=None).isoformat()
+
+
 @functools.lru_cache(maxsize=1)
 def _date(seconds: int) -> str:
     # Not with strftime(), which speaks the machine's language.

@@ -32,12 +32,14 @@ class CloudflareEmulator:
         latency: Seconds by which transports delay an answer; the work is done then.
         poll: Seconds between two looks into DNS for a pending connector.
         seed: Makes ids and codes the same each time.
+        log: How many requests `requests` holds, the last ones; ``None``: all.
 
     Attributes:
         latency: See above.
 
     Raises:
-        InvalidRequestError: A value is of a wrong type; a time is negative or not finite.
+        InvalidRequestError:
+            A value is of a wrong type; a time is negative or not finite; *log* is negative.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class CloudflareEmulator:
         latency: float = 0.0,
         poll: float = 1.0,
         seed: int | None = None,
+        log: int | None = None,
     ) -> None:
         # Not above, since it is slow to load.
         from random import Random
@@ -55,6 +58,8 @@ class CloudflareEmulator:
             raise checks.wrong("rate_limit", "a RateLimit or None")
         if not _is(seed, int, type(None)):
             raise checks.wrong("seed", "a whole number or None")
+        if log is not None and (type(log) is not int or log < 0):
+            raise checks.wrong("log", "a whole number from 0, or None")
         self.latency = checks.seconds(latency, "latency")
         self._draw = Random(seed).getrandbits  # noqa: S311  (ids of an emulator)
         self._clock = Clock()
@@ -67,6 +72,7 @@ class CloudflareEmulator:
             limiter=Limiter(rate_limit),
             tokens=self._tokens,
             draw=self._draw,
+            log=log,
         )
 
     def __repr__(self) -> str:
@@ -119,11 +125,12 @@ class CloudflareEmulator:
     @property
     def date(self) -> str:
         """The present by its own clock, as the ``Date`` of an answer shows it."""
+        self._clock.now()
         return self._clock.date()
 
     @property
     def requests(self) -> list[LoggedRequest]:
-        """All that was answered, in order; clear it when you like."""
+        """What was answered, in order, as much as *log* says; clear it when you like."""
         return self._service.requests
 
     @property
@@ -221,6 +228,7 @@ class CloudflareEmulator:
                 verified, or another one is enabled for the domain.
         """
         self._account(account_id)
+        self._clock.now()
         connector = self._make(checks.text(email_domain, "email_domain"))
         connector.status = checks.status(status, "status")
         connector.enabled = checks.flag(enabled, "enabled")

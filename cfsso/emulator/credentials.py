@@ -50,9 +50,11 @@ class _Issued:
     account_ids: tuple[str, ...]
     expires_on: dt.datetime | None
     status: str
+    # The same again: a token may serve thousands.
+    served: frozenset[str]
 
-    def status_at(self, now: dt.datetime) -> str:
-        over = self.expires_on is not None and self.expires_on <= now
+    def status_by(self, clock: Clock) -> str:
+        over = self.expires_on is not None and self.expires_on <= clock.wall()
         return "expired" if over else self.status
 
 
@@ -84,9 +86,10 @@ class Tokens:
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             msg = "a token must be printable ASCII without spaces"
             raise InvalidRequestError(msg)
-        self._issued[token] = _Issued(tuple(account_ids), expires_on, status)
+        ids = tuple(account_ids)
+        self._issued[token] = _Issued(ids, expires_on, status, frozenset(ids))
 
-    def accounts(self, token: str) -> tuple[str, ...] | None:
+    def accounts(self, token: str) -> frozenset[str] | None:
         """
         Return what *token* serves; ``None`` stands for all accounts.
 
@@ -96,9 +99,9 @@ class Tokens:
         if not self._issued:
             return None
         issued = self._issued.get(token)
-        if issued is None or issued.status_at(self._clock.wall()) != "active":
+        if issued is None or issued.status_by(self._clock) != "active":
             raise answers.unknown_token()
-        return issued.account_ids
+        return issued.served
 
     def verify(self, token: str | None, account_id: str) -> dict[str, str]:
         """
@@ -122,9 +125,9 @@ class Tokens:
         shown["id"] = fingerprint(token).rjust(32, "0")
         if issued is None:
             return shown
-        if account_id and account_id not in issued.account_ids:
+        if account_id and account_id not in issued.served:
             raise answers.forbidden()
-        shown["status"] = issued.status_at(self._clock.wall())
+        shown["status"] = issued.status_by(self._clock)
         if issued.expires_on is not None:
             expires_on = issued.expires_on.astimezone(dt.UTC).replace(tzinfo=None)
             shown["expires_on"] = f"{expires_on.isoformat(timespec='seconds')}Z"

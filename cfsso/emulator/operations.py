@@ -12,7 +12,13 @@ from cfsso.emulator.records import IDENTIFIER, Connector, domain_key
 Maker: TypeAlias = Callable[[str], Connector]
 """Makes an awaiting connector for a domain."""
 
-_Operation: TypeAlias = Callable[[str, str, bytes | None], bytes]
+Operation: TypeAlias = Callable[[str, str, bytes | None], bytes]
+"""What `Operations` has: from the two ids and a body to a body."""
+
+_PATH: Final = re.compile(
+    rf"/accounts/({IDENTIFIER.pattern})/sso_connectors"
+    rf"(?:/({IDENTIFIER.pattern})(/begin_verification)?)?"
+)
 
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+{_LABEL}", re.IGNORECASE | re.ASCII)
@@ -38,28 +44,28 @@ class Operations:
     def __init__(self, accounts: Accounts, make: Maker) -> None:
         self._accounts = accounts
         self._make = make
-        # By the number of segments in the path, the empty first one included.
-        self._routes: dict[int, dict[str, _Operation]] = {
-            4: {"GET": self.list, "POST": self.create},
-            5: {"GET": self.get, "PATCH": self.update, "DELETE": self.delete},
-            6: {"POST": self.begin_verification},
+        # By the number of the last group of `_PATH` that is there.
+        self._routes: dict[int | None, dict[str, Operation]] = {
+            1: {"GET": self.list, "POST": self.create},
+            2: {"GET": self.get, "PATCH": self.update, "DELETE": self.delete},
+            3: {"POST": self.begin_verification},
         }
 
-    def route(self, path: str, method: str) -> "Bound":
+    def route(self, path: str, method: str) -> tuple[Operation, str, str]:
         """
-        Return what *method* does on *path*.
+        Return what *method* does on *path*, and the two ids in it.
 
         Raises:
             RefusedError: The path or the method does not exist.
         """
-        parts = path.split("/")
-        methods = self._routes.get(len(parts))
-        if methods is None or not _known(parts):
+        match = _PATH.fullmatch(path)
+        if match is None:
             raise answers.unroutable(path)
+        methods = self._routes[match.lastindex]
         operation = methods.get(method)
         if operation is None:
             raise answers.wrong_method(list(methods))
-        return Bound(operation, parts[2], "".join(parts[4:5]))
+        return operation, match[1], match[2] or ""
 
     def list(self, account_id: str, _connector_id: str, _body: bytes | None) -> bytes:
         """Show all connectors of the account, in the order of creation."""
@@ -88,11 +94,11 @@ class Operations:
         connector.use_fedramp_language = fedramp
         connector.status = "pending" if begin else "awaiting"
         self._accounts.adopt(account_id, connector)
-        return answers.success(result=connector.shown())
+        return answers.success_with(connector.encoded())
 
     def get(self, account_id: str, connector_id: str, _body: bytes | None) -> bytes:
         """Show one connector."""
-        return answers.success(result=self._accounts.find(account_id, connector_id).shown())
+        return answers.success_with(self._accounts.find(account_id, connector_id).encoded())
 
     def update(self, account_id: str, connector_id: str, body: bytes | None) -> bytes:
         """Change what the body names; without a body, or with an empty one, nothing."""
@@ -101,7 +107,7 @@ class Operations:
         enabled = _flag(fields, "enabled", default=connector.enabled)
         fedramp = _flag(fields, "use_fedramp_language", default=connector.use_fedramp_language)
         self._accounts.set_state(connector, enabled=enabled, fedramp=fedramp)
-        return answers.success(result=connector.shown())
+        return answers.success_with(connector.encoded())
 
     def delete(self, account_id: str, connector_id: str, _body: bytes | None) -> bytes:
         """Delete a connector that is not enabled."""
@@ -115,35 +121,9 @@ class Operations:
         return answers.success()
 
 
-class Bound:
-    """An operation with the ids that a path named."""
-
-    __slots__ = ("_connector_id", "_operation", "account_id")
-
-    def __init__(
-        self,
-        operation: _Operation,
-        account_id: str,
-        connector_id: str,
-    ) -> None:
-        self._operation = operation
-        self.account_id = account_id
-        self._connector_id = connector_id
-
-    def run(self, body: bytes | None) -> bytes:
-        """Do it."""
-        return self._operation(self.account_id, self._connector_id, body)
-
-
-def _known(parts: "list[str]") -> bool:
-    return parts[1::2] == ["accounts", "sso_connectors", "begin_verification"][
-        : len(parts) // 2
-    ] and all(IDENTIFIER.fullmatch(part) for part in parts[2::2])
-
-
 def _object(body: bytes | None) -> dict[str, Any]:
     try:
-        value = json.loads((body or b"").decode(), parse_constant=_refuse_constant)
+        value = _decode((body or b"").decode())
     except (ValueError, RecursionError):
         raise answers.bad_body("The request body is not valid JSON") from None
     if not isinstance(value, dict):
@@ -154,6 +134,9 @@ def _object(body: bytes | None) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(name)
+
+
+_decode: Final = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
 def _flag(fields: dict[str, Any], name: str, *, default: bool) -> bool:

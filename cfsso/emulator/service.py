@@ -51,12 +51,22 @@ class Service:
         limiter: How often.
         tokens: By whom.
         draw: Gives random bits, as many as asked.
+        log: How many requests to keep. ``None``: all.
 
     Attributes:
-        requests: All that was answered, in order.
+        requests: What was answered last, in order.
     """
 
-    __slots__ = ("_accounts", "_clock", "_draw", "_limiter", "_operations", "_tokens", "requests")
+    __slots__ = (
+        "_accounts",
+        "_clock",
+        "_draw",
+        "_limiter",
+        "_log",
+        "_operations",
+        "_tokens",
+        "requests",
+    )
 
     def __init__(
         self,
@@ -67,6 +77,7 @@ class Service:
         limiter: Limiter,
         tokens: credentials.Tokens,
         draw: Callable[[int], int],
+        log: int | None,
     ) -> None:
         self._accounts = accounts
         self._operations = operations
@@ -74,6 +85,7 @@ class Service:
         self._limiter = limiter
         self._tokens = tokens
         self._draw = draw
+        self._log = log
         self.requests: list[LoggedRequest] = []
 
     def handle(self, request: Request, headers: Mapping[str, str] | None) -> Response:
@@ -103,20 +115,22 @@ class Service:
                 credential=credential,
             )
         )
+        if self._log is not None:
+            del self.requests[: -self._log or None]
         return respond(status, body, own, date=self._clock.date(), draw=self._draw)
 
     def _perform(self, request: Request, token: str | None) -> bytes:
-        if verify := _VERIFY.fullmatch(request.path):
+        if request.path.endswith("/verify") and (verify := _VERIFY.fullmatch(request.path)):
             return self._verify(request, token, verify[1] or "")
         served = None if token is None else self._tokens.accounts(token)
-        bound = self._operations.route(request.path, request.method)
-        if served is not None and bound.account_id not in served:
+        operation, account_id, connector_id = self._operations.route(request.path, request.method)
+        if served is not None and account_id not in served:
             raise answers.forbidden()
-        if bound.account_id not in self._accounts.by_id:
+        if account_id not in self._accounts.by_id:
             raise answers.unroutable(request.path)
         if request.body is not None and len(request.body) > MAX_BODY:
             raise answers.too_large()
-        return bound.run(request.body)
+        return operation(account_id, connector_id, request.body)
 
     def _verify(self, request: Request, token: str | None, account_id: str) -> bytes:
         if request.method != "GET":

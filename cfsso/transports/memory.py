@@ -1,5 +1,8 @@
 """The transport whose other end is an emulator in this process."""
 
+from collections.abc import Generator
+from types import coroutine
+
 from cfsso.emulator.cloud import CloudflareEmulator
 from cfsso.errors import InvalidRequestError, WriteState
 from cfsso.transports.base import Request, Response
@@ -35,17 +38,26 @@ class InMemoryTransport:
         Raises:
             InvalidRequestError: The transport is closed.
         """
-        # Not above, since it is slow to load and the emulator does without.
-        import asyncio
-
         if self._closed:
             msg = "the transport is closed"
             write = request.write_state(WriteState.NOT_SENT)
             raise InvalidRequestError(msg, write=write, request=request)
         response = self._cloud.handle(request, self._headers)
-        await asyncio.sleep(self._cloud.latency)
+        if self._cloud.latency > 0:
+            # Not above, since it is slow to load and the emulator does without.
+            import asyncio
+
+            await asyncio.sleep(self._cloud.latency)
+        else:
+            await _a_turn()
         return response
 
     async def aclose(self) -> None:
         """Send nothing more. The emulator stays as it is."""
         self._closed = True
+
+
+@coroutine
+def _a_turn() -> Generator[None]:
+    # What asyncio.sleep(0) does, in half the time.
+    yield

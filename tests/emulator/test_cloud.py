@@ -283,6 +283,79 @@ def test_the_log_can_be_cleared(cloud: CloudflareEmulator) -> None:
     assert ["/y"] == [entry.path for entry in cloud.requests]
 
 
+@pytest.mark.parametrize(("log", "kept"), [(None, "abcd"), (4, "abcd"), (2, "cd"), (0, "")])
+def test_the_log_is_as_long_as_it_may_be(log: int | None, kept: str) -> None:
+    """The last requests are kept, in one and the same list."""
+    cloud = CloudflareEmulator(log=log)
+    requests = cloud.requests
+    for name in "abcd":
+        cloud.handle(Request("GET", f"/{name}"))
+
+    assert [f"/{name}" for name in kept] == [entry.path for entry in requests]
+    assert requests is cloud.requests
+
+
+@pytest.mark.parametrize("log", [-1, 1.0, True, "1"])
+def test_the_log_s_length_is_a_whole_number(log: Any) -> None:
+    """Anything else is refused."""
+    with pytest.raises(InvalidRequestError, match=r"^log must be a whole number from 0, or None$"):
+        CloudflareEmulator(log=log)
+
+
+def test_whoever_looks_sees_the_present() -> None:
+    """Without a request too, what is added and what is dated is of the loop's time."""
+    cloud = CloudflareEmulator()
+    account = cloud.add_account()
+    loop = Loop()
+    on(loop, 1000.0, cloud)
+    seen = []
+
+    async def look() -> None:
+        for at in (1100.0, 1200.0):
+            loop.at = at
+            seen.append(email.utils.parsedate_to_datetime(cloud.date))
+        loop.at = 1300.0
+        made = cloud.add_connector(account, email_domain="a.example").created_on
+        assert made is not None
+        seen.append(made.replace(microsecond=0))
+
+    loop.run_until_complete(look())
+    loop.close()
+
+    assert [dt.timedelta(seconds=100)] * 2 == [seen[1] - seen[0], seen[2] - seen[1]]
+
+
+class Hurried(Loop):
+    """An event loop on which every look at the time takes a second."""
+
+    def time(self) -> float:
+        """Return a later time each time."""
+        self.at += 1.0
+        return self.at
+
+
+def test_a_request_is_of_one_time() -> None:
+    """However long an answer takes, all times in it and in the log are the same."""
+    cloud = CloudflareEmulator()
+    collection = f"/accounts/{cloud.add_account()}/sso_connectors"
+    answers = []
+
+    async def send() -> None:
+        answers.append(cloud.handle(Request("GET", collection)))
+        answers.append(cloud.handle(Request("POST", collection, b'{"email_domain":"a.example"}')))
+
+    loop = Hurried()
+    loop.run_until_complete(send())
+    loop.close()
+    (made,) = cloud.connectors(cloud.accounts[0])
+
+    first, second = (email.utils.parsedate_to_datetime(one.headers["date"]) for one in answers)
+    apart = cloud.requests[1].time - cloud.requests[0].time
+    assert made.created_on is not None
+    assert second == made.created_on.replace(microsecond=0)
+    assert dt.timedelta(seconds=apart) == second - first
+
+
 def test_without_asyncio_time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody loaded asyncio, no loop can run, and none is asked for."""
     monkeypatch.delitem(sys.modules, "asyncio")

@@ -1,4 +1,5 @@
 import datetime as dt
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -134,6 +135,31 @@ def test_get_shows_what_create_showed(call: Call, connectors: str) -> None:
     created = call("POST", connectors, {"email_domain": "a.example"})[1]["result"]
 
     assert (200, {**OK, "result": created}) == call("GET", f"{connectors}/{created['id']}")
+
+
+@pytest.mark.parametrize("text", ['"', "\\", "\n", "\x7f", "\u2028", "\ud800", "\U0001f511", "{}"])
+def test_odd_texts_come_as_they_are(text: str) -> None:
+    """Whatever a state file holds, a GET, a list and the state show the same bytes of it."""
+    connector = {
+        "id": "C" * 32,
+        "email_domain": f"{text}.example",
+        "enabled": True,
+        "use_fedramp_language": True,
+        "verification": {"code": text, "status": "verified"},
+        "created_on": f"2026-03-02{text[0]}08:15:42+01:00",
+        "updated_on": "2026-03-02T08:15Z",
+    }
+    account = "A" * 32
+    state = {"accounts": {account: {"connectors": [connector]}}, "dns": {}}
+    cloud = CloudflareEmulator.from_state(state)
+    shown = json.dumps(connector, separators=(",", ":")).encode()
+
+    alone = cloud.handle(Request("GET", f"/accounts/{account}/sso_connectors/{'C' * 32}")).body
+    listed = cloud.handle(Request("GET", f"/accounts/{account}/sso_connectors")).body
+
+    assert b'{"success":true,"errors":[],"messages":[],"result":%b}' % shown == alone
+    assert b'"result":[%b],"result_info"' % shown in listed
+    assert state == cloud.to_state()
 
 
 def test_list_shows_all_on_one_page(
