@@ -21,29 +21,31 @@ def refuse(message: str, write: WriteState | None) -> NoReturn:
 
 def identifier(name: str, value: Any, write: WriteState | None) -> str:
     """Return *value* if it is an id: 32 ASCII letters and digits, of either case."""
+    # Both, since isalnum() takes the digits of every script.
+    if type(value) is str and len(value) == _ID_LENGTH and value.isascii() and value.isalnum():
+        return value
+    return _refuse_identifier(name, value, write)
+
+
+def _refuse_identifier(name: str, value: Any, write: WriteState | None) -> NoReturn:
     if type(value) is not str:
         refuse(f"{name} must be a str of 32 letters and digits, not {type(value).__name__}", write)
     if len(value) != _ID_LENGTH:
         refuse(f"{name} must be 32 letters and digits, not {len(value)} characters", write)
-    # Compared with ASCII on purpose: isalnum() takes the digits of every script.
-    if not (value.isascii() and value.isalnum()):
-        place, char = next(
-            (n, c) for n, c in enumerate(value, 1) if not (c.isascii() and c.isalnum())
-        )
-        refuse(f"{name} must be 32 ASCII letters and digits; character {place} is {char!a}", write)
-    return str(value)
+    place, char = next((n, c) for n, c in enumerate(value, 1) if not (c.isascii() and c.isalnum()))
+    refuse(f"{name} must be 32 ASCII letters and digits; character {place} is {char!a}", write)
 
 
 def booleans(**values: MaybeBool) -> dict[str, bool]:
     """Return the values that are set, by name; only ``True`` and ``False`` are booleans."""
-    found = {}
-    for name, value in values.items():
-        if value is UNSET:
-            continue
-        if type(value) is not bool:
-            refuse(f"{name} must be True or False, not {type(value).__name__}", WriteState.NOT_SENT)
-        found[name] = value
-    return found
+    return {name: boolean(name, value) for name, value in values.items() if value is not UNSET}
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Return *value* if it is ``True`` or ``False``; nothing else is a boolean."""
+    if type(value) is not bool:
+        refuse(f"{name} must be True or False, not {type(value).__name__}", WriteState.NOT_SENT)
+    return value
 
 
 def seconds(name: str, value: float | None) -> float | None:

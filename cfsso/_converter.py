@@ -6,7 +6,7 @@ import functools
 import json
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 import attrs
 
@@ -23,13 +23,12 @@ from cfsso.models import (
 if TYPE_CHECKING:
     from cattrs import ClassValidationError, Converter
 
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _CHAIN_DEPTH = 16
-# Elsewhere a null says as little as a missing member, and must not stop a rescue.
-_NEVER_NULL = {"enabled", "use_fedramp_language"}
 # Longer whole numbers mean nothing here, and the longest can't even be read.
 _DIGITS = 15
 
+_Hook: TypeAlias = Callable[[Any, Any], Any]
 _Kind = TypeVar("_Kind")
 _Status = TypeVar("_Status", bound=enum.StrEnum)
 
@@ -47,8 +46,9 @@ def decode(body: bytes) -> Any:
             holds a number or a character that can't be kept.
     """
     try:
-        value = _DECODER.decode(body.decode())
-        if _SURROGATE.search(body):
+        text = body.decode()
+        value = _DECODER.decode(text)
+        if "\\" in text and _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except ConversionError:
         raise
@@ -200,32 +200,38 @@ def _problems(error: "ClassValidationError", path: str) -> list[str]:
     return found
 
 
-def _strict(kind: type) -> Callable[[Any, Any], Any]:
+def _strict(kind: type, **null: Any) -> _Hook:
+    """Take a *kind*, and a null only if there is something that stands for it."""
+
     def structure(value: Any, _target: Any) -> Any:
-        if type(value) is not kind:
-            raise TypeError(f"expected {kind.__name__}")
-        return value
+        if type(value) is kind:
+            return value
+        if value is None and null:
+            return null["null"]
+        raise TypeError(f"expected {kind.__name__}")
 
     return structure
 
 
-def _time(value: Any, _target: Any) -> dt.datetime:
-    problem = "expected a time with its offset (RFC 3339)"
-    if type(value) is not str:
-        raise TypeError(problem)
-    try:
-        time = dt.datetime.fromisoformat(value)
-    except ValueError:
-        raise TypeError(problem) from None
-    if time.tzinfo is None:
-        raise TypeError(problem)
-    return time
+def _time(value: Any, _target: Any) -> dt.datetime | None:
+    if value is None:
+        return None
+    if type(value) is str:
+        try:
+            time = dt.datetime.fromisoformat(value)
+        except ValueError:
+            time = None
+        if time is not None and time.tzinfo is not None:
+            return time
+    raise TypeError("expected a time with its offset (RFC 3339)")
 
 
-def _status(kind: type[_Status], unknown: _Status) -> Callable[[Any, Any], _Status]:
+def _status(kind: type[_Status], unknown: _Status) -> _Hook:
     known = {status.value: status for status in kind}
 
-    def structure(value: Any, _target: Any) -> _Status:
+    def structure(value: Any, _target: Any) -> _Status | None:
+        if value is None:
+            return None
         if type(value) is not str:
             raise TypeError("expected str")
         return known.get(value, unknown)
@@ -233,30 +239,28 @@ def _status(kind: type[_Status], unknown: _Status) -> Callable[[Any, Any], _Stat
     return structure
 
 
-def _object(converter: "Converter", kind: type, **copies: str) -> Callable[[Any, Any], Any]:
-    """Structure a JSON object: keep unknown members in ``extra``, copy members by *copies*."""
+def _as_found(value: Any, _target: Any) -> Any:
+    return value
+
+
+def _object(converter: "Converter", kind: type, **renamed: str) -> _Hook:
+    """Structure a JSON object: keep unknown members in ``extra``, take some by another name."""
     from cattrs.gen import make_dict_structure_fn, override
 
-    ours = {"extra", *copies}
-    known = {field.name for field in attrs.fields(kind)} - ours
-    as_found = override(struct_hook=lambda value, _target: value)
-    overrides: dict[str, Any] = dict.fromkeys(ours, as_found)
-    members: Callable[[Any, Any], Any] = make_dict_structure_fn(kind, converter, **overrides)
+    overrides: dict[str, Any] = {
+        name: override(struct_hook=_as_found, rename=member) for name, member in renamed.items()
+    }
+    overrides["extra"] = override(struct_hook=_as_found)
+    members: _Hook = make_dict_structure_fn(kind, converter, **overrides)
+    known = {field.name for field in attrs.fields(kind)} - overrides.keys()
 
     def structure(value: Any, target: Any) -> Any:
         if type(value) is not dict:
             raise TypeError("expected object")
-        kept = {
-            name: member
-            for name, member in value.items()
-            if name in known and (member is not None or name in _NEVER_NULL)
-        }
-        if extra := {name: member for name, member in value.items() if name not in known}:
-            kept["extra"] = extra
-        for copy, origin in copies.items():
-            if origin in value:
-                kept[copy] = value[origin]
-        return members(kept, target)
+        if not known.issuperset(value):
+            extra = {name: member for name, member in value.items() if name not in known}
+            value = {**{name: value[name] for name in known & value.keys()}, "extra": extra}
+        return members(value, target)
 
     return structure
 
@@ -266,15 +270,19 @@ def _converter() -> "Converter":
     from cattrs import Converter
 
     converter = Converter()
-    converter.register_structure_hook(str, _strict(str))
+    # A null says as little as a missing member, and must not stop a rescue; but no bool is null.
+    converter.register_structure_hook(str, _strict(str, null=""))
+    converter.register_structure_hook(str | None, _strict(str, null=None))
     converter.register_structure_hook(bool | None, _strict(bool))
-    converter.register_structure_hook(dt.datetime, _time)
+    converter.register_structure_hook(dt.datetime | None, _time)
     converter.register_structure_hook(
-        VerificationStatus, _status(VerificationStatus, VerificationStatus.UNKNOWN)
+        VerificationStatus | None, _status(VerificationStatus, VerificationStatus.UNKNOWN)
     )
-    converter.register_structure_hook(TokenStatus, _status(TokenStatus, TokenStatus.UNKNOWN))
+    converter.register_structure_hook(TokenStatus | None, _status(TokenStatus, TokenStatus.UNKNOWN))
+    verification = _object(converter, Verification, raw_status="status")
     converter.register_structure_hook(
-        Verification, _object(converter, Verification, raw_status="status")
+        Verification,
+        lambda value, target: Verification() if value is None else verification(value, target),
     )
     converter.register_structure_hook(SSOConnector, _object(converter, SSOConnector))
     converter.register_structure_hook(TokenInfo, _object(converter, TokenInfo, raw_status="status"))

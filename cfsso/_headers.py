@@ -26,7 +26,8 @@ def retry_after(status: int, headers: Mapping[str, str]) -> float | None:
     ``Retry-After`` (RFC 9110, seconds or a date) comes first; a 429 without a
     readable one means the ``t`` of an exhausted ``Ratelimit``, else `BLOCK_SECONDS`.
     """
-    asked = _seconds(headers.get("retry-after", ""), headers.get("date", ""))
+    text = headers.get("retry-after")
+    asked = None if text is None else _seconds(text, headers.get("date", ""))
     if asked is None and status == 429:
         # No time at all in a refusal is no time to go by.
         return _exhausted(headers.get("ratelimit", "")) or BLOCK_SECONDS

@@ -1,8 +1,11 @@
 """Requests to the byte, and which answers count as success."""
 
+import json
+import pickle
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 from scripted import (
     ACCOUNT,
@@ -71,6 +74,37 @@ def test_requests_to_the_byte(
 ) -> None:
     """A request holds what was asked for and nothing else."""
     assert cfsso.Request(method, path, body.encode() if body else None) == found
+
+
+@pytest.mark.parametrize("enabled", [UNSET, True, False], ids=str)
+@pytest.mark.parametrize("fedramp", [UNSET, True, False], ids=str)
+def test_every_update_says_what_is_wished(enabled: Any, fedramp: Any) -> None:
+    """The body of an update is its wish as JSON, for each of the eight wishes."""
+    wished = _wire.wish(enabled, fedramp)
+
+    if wished:
+        assert json.dumps(wished, separators=(",", ":")).encode() == update(enabled, fedramp).body
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [GET, UPDATE, BEGIN, create("a.b"), _wire.build_list(ACCOUNT), _wire.build_verify_user_token()],
+    ids=str,
+)
+def test_requests_that_are_built_are_like_any_other(request_: cfsso.Request) -> None:
+    """What is made of checked parts passes all checks, and differs in nothing."""
+    again = cfsso.Request(request_.method, request_.path, request_.body)
+
+    assert cfsso.Request is type(request_)
+    assert (again, hash(again), repr(again)) == (request_, hash(request_), repr(request_))
+    assert again == pickle.loads(pickle.dumps(request_))
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        request_.path = "/"  # type: ignore[misc] # that it can't be set is the point
+
+
+def test_the_reading_of_an_update() -> None:
+    """What an update changes is read where it was written."""
+    assert _wire.build_get(CONNECTOR, ACCOUNT) == _wire.build_reading(UPDATE)
 
 
 def test_an_update_of_nothing_is_refused() -> None:
@@ -336,3 +370,11 @@ def test_warnings_are_errors_and_messages_of_a_success() -> None:
 
     assert ["a", "b"] == [item.message for item in answer.warnings]
     assert () == _wire.read(UPDATE, respond({"success": True})).warnings
+
+
+@pytest.mark.parametrize("odd", ["", {}], ids=repr)
+def test_an_empty_warning_is_one(odd: Any) -> None:
+    """A text or an object where a list belongs is a warning, though nothing is in it."""
+    answer = _wire.read(UPDATE, success(shown(), errors=odd, messages=[]))
+
+    assert (cfsso.ResponseInfo(),) == answer.warnings

@@ -65,6 +65,14 @@ class Request:
         return f"{self.method} {self.path}"
 
 
+def checked_request(method: str, path: str, body: bytes | None = None) -> Request:
+    """Return a request of parts that were checked already."""
+    request = object.__new__(Request)
+    for name, value in (("method", method), ("path", path), ("body", body)):
+        object.__setattr__(request, name, value)
+    return request
+
+
 @attrs.frozen
 class Response:
     """
