@@ -9,6 +9,7 @@ from cfsso import _checks
 from cfsso.events import OnEvent
 from cfsso.models import UNSET, Unset
 from cfsso.transports._call import Call
+from cfsso.transports._deadlines import Deadlines
 from cfsso.transports.base import RateLimit, Transport
 
 Fingerprint: TypeAlias = Callable[[str], Awaitable[str]]
@@ -36,6 +37,7 @@ class Client:
     ) -> None:
         self._transport = transport
         self._deadline = _checks.seconds("deadline", deadline)
+        self._deadlines: Deadlines | None = None
         self._max_wait = _checks.seconds("max_wait", max_wait)
         self._fingerprint = fingerprint
         self.on_event = on_event
@@ -59,6 +61,7 @@ class Client:
         other = copy.copy(self)
         if not isinstance(deadline, Unset):
             other._deadline = _checks.seconds("deadline", deadline)  # noqa: SLF001 - it is one of us
+            other._deadlines = None  # noqa: SLF001
         if not isinstance(max_wait, Unset):
             other._max_wait = _checks.seconds("max_wait", max_wait)  # noqa: SLF001
         if not isinstance(on_event, Unset):
@@ -99,11 +102,20 @@ class Client:
         *,
         urgent: bool = False,
     ) -> Call:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        if self._deadline is not None and (
+            self._deadlines is None or self._deadlines.loop is not loop
+        ):
+            self._deadlines = Deadlines(loop, self._deadline)
         return Call(
             operation=operation,
             account_id=account_id,
             sso_connector_id=sso_connector_id,
             deadline=self._deadline,
+            deadlines=self._deadlines,
+            loop=loop,
             max_wait=self._max_wait,
             on_event=self.on_event,
             urgent=urgent,

@@ -1,5 +1,6 @@
 """The front door's handle."""
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
 
 from cfsso.connectors import AsyncSSOConnectors
@@ -73,8 +74,13 @@ def connect(
     # Not as it was given: with and without a slash it is one place.
     place = checked_base_url(base_url)
 
-    async def credential(account_id: str) -> tuple[str, bytes]:
+    def credential(account_id: str) -> tuple[str, bytes] | Awaitable[tuple[str, bytes]]:
         """Return what the limit counts by."""
+        only = credentials.only_key
+        return (place, only) if only is not None else by_account(account_id)
+
+    async def by_account(account_id: str) -> tuple[str, bytes]:
+        """Return the same where each account may have a token of its own."""
         return place, await credentials.key(account_id)
 
     paced = PacingTransport(wire, rate_limit=rate_limit, credential=credential, timeout=timeout)

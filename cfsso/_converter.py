@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 import attrs
 
+from cfsso import _usual
 from cfsso.models import (
     ResponseInfo,
     Source,
@@ -88,7 +89,7 @@ def connector(value: Any, path: str) -> SSOConnector:
     Raises:
         ConversionError: A member has the wrong type; all such members are named.
     """
-    return _structured(value, path, SSOConnector)
+    return _usual.connector(value) or _structured(value, path, SSOConnector)
 
 
 def token(value: Any, path: str) -> TokenInfo:

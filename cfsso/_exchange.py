@@ -10,7 +10,7 @@ from cfsso._text import printable
 from cfsso.errors import APIConnectionError, CfssoError, InvalidRequestError, WriteState
 from cfsso.events import EventKind
 from cfsso.models import SSOConnector
-from cfsso.transports._call import Call, now
+from cfsso.transports._call import Call
 from cfsso.transports.base import Request, Response, Transport
 
 Read: TypeAlias = Callable[[Request, Response], _wire.Answer]
@@ -26,39 +26,47 @@ async def exchange(
         CfssoError: There is no such answer.
     """
     call.request, call.held = request, False
-    attempts, begun = call.attempts, now()
-    outcome = await _send(transport, request)
+    attempts, watched = call.attempts, call.on_event is not None
+    begun = call.time() if watched else 0.0
+    outcome: Response | CfssoError
+    try:
+        outcome = await transport.send(request)
+    # A transport of somebody else's may forget to tell whether a write may have happened, or
+    # raise anything at any point.
+    except CfssoError as error:
+        outcome = _told(request, error)
+    except Exception as error:  # noqa: BLE001 - see above
+        outcome = _failed(request, error)
     if call.attempts == attempts and not call.held:
         # No transport on the way has counted.
-        call.attempted(request, outcome, now() - begun)
+        call.attempted(request, outcome, call.time() - begun if watched else 0.0)
     if isinstance(outcome, CfssoError):
         raise outcome
     answer = read(request, outcome)
-    if answer.warnings:
-        call.warnings += answer.warnings
-        call.tell(EventKind.WARNING, warnings=answer.warnings)
-        log().warning("%s: %s", request, printable(said_by(answer.warnings), 1000))
+    if warnings := answer.warnings:
+        call.warnings += warnings
+        call.tell(EventKind.WARNING, warnings=warnings)
+        log().warning("%s: %s", request, printable(said_by(warnings), 1000))
     return answer
 
 
-async def _send(transport: Transport, request: Request) -> Response | CfssoError:
-    """Return the answer or an error, which tells of a write whether it may have happened."""
-    try:
-        return await transport.send(request)
-    # A transport of somebody else's may forget to tell that, or raise anything at any point.
-    except CfssoError as error:
-        if error.write is None:
-            unsent = isinstance(error, InvalidRequestError)
-            error.write = request.write_state(WriteState.NOT_SENT if unsent else WriteState.UNKNOWN)
-        return error
-    except Exception as error:  # noqa: BLE001 - see above
-        failed = APIConnectionError(
-            f"{request}: the transport failed: {type(error).__name__}",
-            write=request.write_state(WriteState.UNKNOWN),
-            request=request,
-        )
-        failed.__cause__ = error
-        return failed
+def _told(request: Request, error: CfssoError) -> CfssoError:
+    """Return *error*, which tells of a write whether it may have happened."""
+    if error.write is None:
+        unsent = isinstance(error, InvalidRequestError)
+        error.write = request.write_state(WriteState.NOT_SENT if unsent else WriteState.UNKNOWN)
+    return error
+
+
+def _failed(request: Request, error: Exception) -> CfssoError:
+    """Return our error for what a transport should not raise."""
+    failed = APIConnectionError(
+        f"{request}: the transport failed: {type(error).__name__}",
+        write=request.write_state(WriteState.UNKNOWN),
+        request=request,
+    )
+    failed.__cause__ = error
+    return failed
 
 
 async def read_one(

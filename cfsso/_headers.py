@@ -15,6 +15,8 @@ _PARAMETER = r';[ ]*([a-z*][a-z0-9_.*-]*)(?:=("(?:[^"\\]|\\.)*"|[^\s;,"]+))?'
 _MEMBER = re.compile(
     rf'[ \t]*(?P<name>"(?:[^"\\]|\\.)*")(?P<parameters>(?:{_PARAMETER})*)[ \t]*(?:,|\Z)'
 )
+# What nearly every answer has: one member, which says what remains and for how long.
+_USUAL = re.compile(r'"[^"\\]*";[ ]*r=([0-9]{1,6});[ ]*t=([0-9]{1,6})')
 _PARAMETERS = re.compile(_PARAMETER)
 _NUMBER = re.compile(r"[0-9]{1,6}")
 
@@ -77,6 +79,8 @@ def remaining(headers: Mapping[str, str]) -> tuple[int, float | None] | None:
     text = headers.get("ratelimit")
     if text is None:
         return None
+    if usual := _USUAL.fullmatch(text):
+        return int(usual[1]), float(usual[2])
     least: tuple[int, float | None] | None = None
     for name, numbers in _members(text):
         if "r" not in numbers or (least is not None and least[0] <= numbers["r"]):

@@ -16,7 +16,7 @@ from cfsso.errors import (
     WriteState,
 )
 from cfsso.events import EventKind
-from cfsso.transports._call import Call, now
+from cfsso.transports._call import Call
 
 _Result = TypeVar("_Result")
 
@@ -52,13 +52,13 @@ async def surely(
         UnconfirmedWriteError: It can't be shown to have been done.
         CfssoError: It was not done.
     """
-    sent = now()
     try:
         return await send()
     except CfssoError as error:
         if error.write is not WriteState.UNKNOWN:
             raise
         doubt = error
+    sent = call.began
     result: _Result = await _settle(call, doubt, lambda: look(sent), send if may_repeat else None)
     return result
 

@@ -9,7 +9,6 @@ from cfsso._tokens import verify
 from cfsso._verifying import DEADLINE, INTERVAL, OnLook, Waiting
 from cfsso.errors import NotFoundError
 from cfsso.models import UNSET, MaybeBool, SSOConnector, TokenInfo
-from cfsso.transports._call import now
 
 
 class AsyncSSOConnectors(Client):
@@ -117,7 +116,7 @@ class AsyncSSOConnectors(Client):
         async def look(sent: float) -> Finding:
             """See whether it is there."""
             answer, connectors, left_out = await read_all(self._transport, call, listing)
-            span = Span.until(answer, now() - sent)
+            span = Span.until(answer, call.time() - sent)
             return _judging.judge_create(connectors, left_out, email_domain, wished, span)
 
         return await call.run(surely(call, send, look, may_repeat=False))
@@ -157,7 +156,6 @@ class AsyncSSOConnectors(Client):
         """
         wished = _wire.wish(enabled, use_fedramp_language)
         request = _wire.build_update(sso_connector_id, account_id, enabled, use_fedramp_language)
-        reading = _wire.build_get(sso_connector_id, account_id)
         _judging.check_before(before, sso_connector_id)
         call = self._call("update", account_id, sso_connector_id, urgent=enabled is False)
 
@@ -169,11 +167,12 @@ class AsyncSSOConnectors(Client):
 
         async def look(sent: float) -> Finding:
             """See how it is now."""
+            reading = _wire.build_reading(request)
             try:
                 answer, found = await read_one(self._transport, call, reading, sso_connector_id)
             except NotFoundError as error:
                 return _judging.gone(error)
-            span = Span.until(answer, now() - sent)
+            span = Span.until(answer, call.time() - sent)
             return _judging.judge_update(found, wished, before, span)
 
         return await call.run(surely(call, send, look, may_repeat=True))

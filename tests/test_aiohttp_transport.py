@@ -2,9 +2,11 @@
 
 import asyncio
 import pathlib
+import sys
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import aioresponses
@@ -13,6 +15,7 @@ from raw_sockets import Answer, raw_server
 
 import cfsso
 from cfsso.emulator.http import serving
+from cfsso.transports._aiohttp_direct import is_watched
 from cfsso.transports.base import MAX_BODY
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
@@ -635,3 +638,165 @@ class TestArguments:
         """It shows where requests go and nothing else."""
         transport = cfsso.AiohttpTransport(TOKEN, base_url="https://localhost/v4/")
         assert "<AiohttpTransport https://localhost/v4>" == repr(transport)
+
+
+async def _noted_request(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    request.headers["X-Noted"] = "1"
+    return await handler(request)
+
+
+class TestWay:
+    """Which requests aiohttp's session sends, where others can see and change them."""
+
+    @staticmethod
+    async def said_of_connection(**options: Any) -> list[str]:
+        """Send three requests and return their Connection headers."""
+        said = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                head = (await read_request(reader)).decode()
+                said.append(head.partition("\r\nConnection: ")[2].split("\r\n")[0])
+                writer.write(WHOLE)
+
+        async with raw_server(serve) as url, transport_to(url, **options) as transport:
+            for request in (GET, PATCH, DELETE):
+                await transport.send(request)
+        return said
+
+    async def test_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where nobody looks on, connections are kept, and no certificates read for plain http."""
+        monkeypatch.delattr("ssl.create_default_context")
+        assert ["keep-alive", "keep-alive", "close"] == await self.said_of_connection()
+
+    async def test_replaced_method(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who replaced the method by which sessions send sees all requests, even if it is late."""
+        send, seen = aiohttp.ClientSession._request, []
+
+        async def watched(self: aiohttp.ClientSession, *args: Any, **options: Any) -> Any:
+            seen.append(args[0])
+            return await send(self, *args, **options)
+
+        async with raw_server(always(WHOLE)) as url, transport_to(url) as transport:
+            await transport.send(GET)
+            with monkeypatch.context() as patched:
+                patched.setattr(aiohttp.ClientSession, "_request", watched)
+                for request in (GET, PATCH, DELETE):
+                    await transport.send(request)
+            await transport.send(PATCH)
+        assert ["GET", "PATCH", "DELETE"] == seen
+
+    async def test_replaced_method_that_was_first(self) -> None:
+        """Who replaced the method before this package was imported sees all requests too."""
+        code = """
+import aiohttp
+
+async def seen(self, *_args, **_options):
+    print("seen")
+    raise OSError
+
+aiohttp.ClientSession._request = seen
+
+import asyncio, cfsso
+
+async def main():
+    transport = cfsso.AiohttpTransport("a-token", base_url="http://localhost:9")
+    try:
+        await transport.send(cfsso.Request("GET", "/accounts"))
+    except cfsso.APIConnectionError:
+        await transport.aclose()
+
+asyncio.run(main())
+"""
+        ran = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-c", code, stdout=asyncio.subprocess.PIPE
+        )
+        assert b"seen\n" == (await ran.communicate())[0]
+
+    def test_wrapped_method(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is no function any more, though it looks like the old one, was replaced."""
+
+        class Wrapped:
+            __globals__ = vars(aiohttp.client)
+
+        assert not is_watched()
+        monkeypatch.setattr(aiohttp.ClientSession, "_request", Wrapped())
+        assert is_watched()
+
+    @pytest.mark.parametrize(
+        "added",
+        [
+            {"trace_configs": [aiohttp.TraceConfig()]},
+            {"middlewares": (_noted_request,)},
+            {"headers": {"traceparent": "00"}},
+        ],
+        ids=lambda added: next(iter(added)),
+    )
+    async def test_instrumented(
+        self, monkeypatch: pytest.MonkeyPatch, added: dict[str, Any]
+    ) -> None:
+        """What somebody adds to each session that is made takes part in all requests."""
+        make = aiohttp.ClientSession.__init__
+
+        def instrumented(self: aiohttp.ClientSession, **options: Any) -> None:
+            make(self, **options, **added)
+
+        monkeypatch.setattr(aiohttp.ClientSession, "__init__", instrumented)
+        assert ["close"] * 3 == await self.said_of_connection()
+
+    async def test_session_of_the_caller(self) -> None:
+        """A session of the caller's is used as it is."""
+        async with aiohttp.ClientSession() as session:
+            assert ["close"] * 3 == await self.said_of_connection(session=session)
+
+    async def test_proxy(self) -> None:
+        """With a proxy it is aiohttp that makes the tunnel, for each request anew."""
+        heads = []
+
+        async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            heads.append(await read_request(reader))
+
+        async with (
+            raw_server(serve) as proxy,
+            transport_to("https://localhost:9/v4", proxy=proxy) as transport,
+        ):
+            for _ in range(2):
+                with pytest.raises(cfsso.APIConnectionError):
+                    await transport.send(PATCH)
+        assert [b"CONNECT localhost:9 HTTP/1.1"] * 2 == [head.split(b"\r\n")[0] for head in heads]
+
+    @pytest.mark.parametrize("version", ["3.13.9", "3.15.0", "4.0.0", "3.140.0"])
+    async def test_other_version(self, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+        """With an aiohttp that it was not tested with the transport does nothing by itself."""
+        monkeypatch.setattr(aiohttp, "__version__", version)
+        assert ["close"] * 3 == await self.said_of_connection()
+
+    async def test_other_system(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where no socket can be asked if something has come, no connection is kept."""
+        monkeypatch.delattr("select.poll")
+        assert ["close"] * 3 == await self.said_of_connection()
+
+    async def test_too_large_at_once(self) -> None:
+        """An answer that a session has read whole before we look is measured too."""
+
+        async def wait(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            answer = await handler(request)
+            await answer.content.wait_eof()
+            return answer
+
+        async with aiohttp.ClientSession(middlewares=(wait,), read_bufsize=2 * MAX_BODY) as session:
+            for size, refused in ((MAX_BODY, False), (MAX_BODY + 1, True)):
+                serve = always(http(b" " * size))
+                async with (
+                    raw_server(serve) as url,
+                    transport_to(url, session=session) as transport,
+                ):
+                    if refused:
+                        with pytest.raises(cfsso.APIResponseValidationError, match="more than"):
+                            await transport.send(GET)
+                    else:
+                        assert size == len((await transport.send(GET)).body)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scripted import CONNECTOR, shown
 
 import cfsso
-from cfsso import _converter
+from cfsso import _converter, _usual
 
 NO_BOOLS: list[Any] = ["false", 0, 1, 1.0, []]
 NO_TEXTS: list[Any] = [7, True, ["a"], {}]
@@ -28,6 +28,75 @@ def problem(value: Any) -> str:
     with pytest.raises(_converter.ConversionError) as caught:
         _converter.connector(value, PATH)
     return str(caught.value)
+
+
+odd: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers() | st.text() | st.just({}) | st.just([])
+)
+times = st.sampled_from(
+    ["2026-03-02T08:15:42Z", "2026-03-02T08:15:42.1234+02:00", "2026-03-02T08:15:42", "now", ""]
+)
+verifications = st.fixed_dictionaries(
+    {"code": st.text() | odd, "status": st.sampled_from([*cfsso.VerificationStatus, "new"]) | odd},
+    optional={"raw_status": odd, "extra": odd},
+)
+connectors = st.fixed_dictionaries(
+    {
+        "id": st.text(),
+        "enabled": st.booleans(),
+        "verification": verifications | odd,
+        "created_on": times | odd,
+    },
+    optional={
+        "email_domain": st.text() | odd,
+        "use_fedramp_language": st.booleans() | odd,
+        "updated_on": times,
+        "extra": odd,
+        "new": odd,
+    },
+)
+
+
+@given(connectors)
+def test_by_hand_and_by_cattrs(value: Any) -> None:
+    """What is read by hand is what cattrs makes of it, and it makes something of it."""
+    found = _usual.connector(value)
+
+    if found is not None:
+        again = _converter._structured(value, PATH, cfsso.SSOConnector)
+        assert (again, repr(again), hash(again)) == (found, repr(found), hash(found))
+
+
+@pytest.mark.parametrize("status", ["verified", "pending", "new"])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_usual_connector(status: str, enabled: bool) -> None:  # noqa: FBT001
+    """A connector as the reference shows it is read by hand."""
+    code = {"code": "cloudflare_dashboard_sso=0b7d3c1e", "status": status}
+    usual = shown(enabled=enabled, verification=code)
+
+    assert _usual.connector(usual) == _converter._structured(usual, PATH, cfsso.SSOConnector)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        *({name: None} for name in shown()),
+        *({name: 7} for name in shown()),
+        {"new": 1},
+        {"updated_on": "2026-03-02T08:15:42"},
+        {"created_on": "2026-03-02"},
+        {"updated_on": "now"},
+        {"verification": {"code": "a", "status": "verified", "new": 1}},
+        {"verification": {"code": "a", "new": 1}},
+        {"verification": {"code": None, "status": "verified"}},
+        {"verification": {"code": "a", "status": 7}},
+    ],
+    ids=str,
+)
+def test_what_is_odd_is_left_to_cattrs(members: dict[str, Any]) -> None:
+    """A connector that is not as the reference has it, in any member, is not read by hand."""
+    assert _usual.connector(shown(**members)) is None
+    assert _usual.connector({**dict(list(shown().items())[1:]), **members, "other": 1}) is None
 
 
 def test_a_whole_connector() -> None:

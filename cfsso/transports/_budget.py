@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from cfsso.transports._call import Call, now
+from cfsso.transports._call import Call
 from cfsso.transports._window import Place, Rank, Window
 
 # One request in so many calls, and in any case so many.
@@ -44,15 +44,18 @@ class Budget:
             self._calls_before = self._calls if recent else 0
             self._calls, self._since = 0, at
         self._calls += 1
-        self._fit()
+        # When all is well nobody asks how much there is.
+        if self._spent or self._window.under_way:
+            self._fit()
 
     def take(self, at: float) -> Place | None:
         """Return a place if there is one at once."""
+        self._fit()
         return self._window.try_enter(at)
 
     async def wait(self, call: Call) -> Place:
         """Return a place as soon as there is one."""
-        place = self.take(now())
+        place = self.take(call.time())
         if place is None:
             with call.waiting(0.0, "retry"):
                 place = await self._window.enter(Rank.URGENT if call.urgent else Rank.NEW)

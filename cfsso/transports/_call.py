@@ -5,7 +5,7 @@ The operation makes it, and the transports below find it by `current`, so that a
 transport of somebody else's may stand between them.
 """
 
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -22,6 +22,7 @@ from cfsso.errors import (
 )
 from cfsso.events import Event, EventKind, OnEvent
 from cfsso.models import ResponseInfo, SSOConnector
+from cfsso.transports._deadlines import Deadlines
 from cfsso.transports.base import Request, Response
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ NEVER: Final = float("inf")
 
 _Result = TypeVar("_Result")
 _CURRENT: ContextVar["Call | None"] = ContextVar("cfsso_call", default=None)
+
+
+def now() -> float:
+    """Return the time of the running event loop."""
+    import asyncio
+
+    return asyncio.get_running_loop().time()
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -43,6 +51,8 @@ class Call:
         account_id: Its account.
         sso_connector_id: Its connector, if it has one.
         deadline: Seconds for the whole. None: no bound.
+        deadlines: Where calls of that deadline are watched. None: it is by itself.
+        loop: The running event loop. None: it is found out.
         max_wait:
             Seconds it may wait for limits. None: no bound, and such waits do not
             count toward the deadline.
@@ -59,12 +69,16 @@ class Call:
         settlement: How a doubt was settled, if there was one.
         warnings: What successes had to say.
         is_over: Whether it has ended.
+        time: What tells the time.
+        began: When it began.
     """
 
     operation: str
     account_id: str = ""
     sso_connector_id: str | None = None
     deadline: float | None = None
+    deadlines: Deadlines | None = None
+    loop: "asyncio.AbstractEventLoop | None" = None
     max_wait: float | None = None
     on_event: OnEvent | None = None
     urgent: bool = False
@@ -79,8 +93,11 @@ class Call:
     settlement: Settlement | None = None
     warnings: tuple[ResponseInfo, ...] = ()
     is_over: bool = False
+    time: Callable[[], float] = now
+    began: float = 0.0
     _limited: float = 0.0
     _timer: "asyncio.Timeout | None" = None
+    _ends: float | None = None
 
     async def run(self, work: Awaitable[_Result]) -> _Result:
         """
@@ -90,8 +107,13 @@ class Call:
             APITimeoutError: The deadline passed.
             UnconfirmedWriteError: It passed while a write was in doubt.
         """
+        if self.loop is None:
+            import asyncio
+
+            self.loop = asyncio.get_running_loop()
+        self.time = self.loop.time
+        self.began = self.time()
         token = _CURRENT.set(self)
-        begun = 0.0 if self.on_event is None else now()
         error: CfssoError | None = None
         try:
             return await (work if self.deadline is None else self._in_time(work))
@@ -105,11 +127,11 @@ class Call:
             _CURRENT.reset(token)
             self.is_over = True
             # It holds the caller's task, and an error's traceback may hold this.
-            self._timer = None
+            self._timer = self._ends = None
             if self.on_event is not None:
                 self.tell(
                     EventKind.END,
-                    seconds=now() - begun,
+                    seconds=self.time() - self.began,
                     error=error,
                     settlement=self.settlement,
                     warnings=self.warnings,
@@ -118,12 +140,23 @@ class Call:
     async def _in_time(self, work: Awaitable[_Result]) -> _Result:
         import asyncio
 
+        assert self.loop is not None  # noqa: S101 # it runs
+        deadlines = self.deadlines or Deadlines(self.loop, self.deadline or 0.0)
         try:
-            async with asyncio.timeout(self.deadline) as self._timer:
-                return await work
+            async with asyncio.Timeout(None) as self._timer:
+                self._ends = deadlines.start(self, self.began)
+                try:
+                    return await work
+                finally:
+                    deadlines.stop(self)
         except TimeoutError:
             self._cut_off()
         raise self._timed_out() from self.doubt
+
+    def expire(self) -> None:
+        """End it if its deadline is there; it may have been moved."""
+        if self._timer is not None and self._ends is not None:
+            self._timer.reschedule(self._ends)
 
     def _cut_off(self) -> None:
         """Count the request that was under way when the call ended, since it may have arrived."""
@@ -167,8 +200,7 @@ class Call:
 
     def left(self) -> float:
         """Return the seconds until the deadline; inf if there is none."""
-        ends = None if self._timer is None else self._timer.when()
-        return NEVER if ends is None else ends - now()
+        return NEVER if self._ends is None else self._ends - self.time()
 
     def may_wait(self) -> float:
         """Return how many seconds it may yet wait for a limit; inf if there is no bound."""
@@ -181,12 +213,12 @@ class Call:
         """Count the time in it as waiting; *limited* if it is for a limit."""
         self.held = True
         self.tell(EventKind.WAIT, seconds=seconds, reason=reason)
-        begun = now()
+        begun = self.time()
         ends = self._move_deadline(None) if limited and self.max_wait is None else None
         try:
             yield
         finally:
-            took = now() - begun
+            took = self.time() - begun
             self.waited += took
             if limited:
                 self._limited += took
@@ -198,7 +230,7 @@ class Call:
         timer = self._timer
         if timer is None or self.is_over or timer.expired():
             return None
-        was = timer.when()
+        was, self._ends = self._ends, when
         timer.reschedule(when)
         return was
 
@@ -244,11 +276,4 @@ def current() -> Call:
     """Return the call that runs here, or one without bounds if none does."""
     call = _CURRENT.get()
     # A task that a call left behind is no part of it.
-    return Call(operation="") if call is None or call.is_over else call
-
-
-def now() -> float:
-    """Return the time of the running event loop."""
-    import asyncio
-
-    return asyncio.get_running_loop().time()
+    return Call(operation="", began=now()) if call is None or call.is_over else call

@@ -59,6 +59,7 @@ class Window:
         "_free_at",
         "_left",
         "_left_until",
+        "_plain",
         "_probe_out",
         "_probe_wanted",
         "_quota",
@@ -80,6 +81,8 @@ class Window:
         self._timer: asyncio.TimerHandle | None = None
         self._closed_until = 0.0
         self._series = 0
+        # All places of a series that are no probes are alike.
+        self._plain = Place(probe=False, series=0)
         self._probe_wanted = self._probe_out = False
         # A server's word on how many may yet go, and how long it holds.
         self._left = self._left_until = NEVER
@@ -91,6 +94,7 @@ class Window:
 
     def is_idle(self, now: float) -> bool:
         """Whether all places are free, nobody waits, and nothing is or was just closed."""
+        self._expire(now)
         opens_at = self._opens_at(now)
         if self._probe_wanted:
             opens_at = max(opens_at, self._closed_until + _REMEMBERED)
@@ -135,13 +139,20 @@ class Window:
 
     def leave(self, place: Place, free_at: float, *, answered: bool) -> None:
         """Leave a place, which is free at *free_at*; *answered* if the server said anything."""
-        insort(self._free_at, free_at)
-        self._left_by(place, cleared=answered)
+        taken = self._free_at
+        if taken and free_at < taken[-1]:
+            insort(self._free_at, free_at)
+        else:
+            taken.append(free_at)
+        self.under_way -= 1
+        if place.probe or any(self._ranks):
+            self._go_on(place, cleared=answered)
 
     def give_back(self, place: Place) -> None:
         """Leave a place that nothing was sent from."""
         self._left += 1
-        self._left_by(place, cleared=False)
+        self.under_way -= 1
+        self._go_on(place, cleared=False)
 
     def close(self, until: float, *, for_good: bool = False) -> None:
         """
@@ -180,7 +191,8 @@ class Window:
             self._left = left - self.under_way + 1
             self._left_until = until
             self._series += self._left < 0
-        self._serve()
+        if any(self._ranks):
+            self._serve()
 
     def resize(self, quota: float) -> None:
         """Have *quota* places from now on."""
@@ -215,10 +227,14 @@ class Window:
         self._probe_out = self._probe_out or probe
         self.under_way += 1
         self._left -= 1
-        return Place(probe=probe, series=self._series)
+        if probe:
+            return Place(probe=True, series=self._series)
+        if self._plain.series != self._series:
+            self._plain = Place(probe=False, series=self._series)
+        return self._plain
 
-    def _left_by(self, place: Place, *, cleared: bool) -> None:
-        self.under_way -= 1
+    def _go_on(self, place: Place, *, cleared: bool) -> None:
+        """Let others know that *place* was left."""
         if place.probe:
             self._probe_out = False
             self._probe_wanted = self._probe_wanted or not cleared
@@ -234,7 +250,12 @@ class Window:
 
     def _opens_at(self, now: float) -> float:
         """Return when the next may pass; inf if that depends on an answer."""
-        self._expire(now)
+        taken = self._free_at
+        number = len(taken)
+        is_full = self.under_way + number >= self._quota
+        # Not each time: to shorten a long list takes its time.
+        if is_full or self._left_until <= now or (number and taken[number // 2] <= now):
+            self._expire(now)
         if self._probe_out:
             return NEVER
         at = self._closed_until

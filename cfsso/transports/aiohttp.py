@@ -12,16 +12,11 @@ import aiohttp
 from yarl import URL
 
 from cfsso._version import __version__
-from cfsso.errors import (
-    APIConnectionError,
-    APIResponseValidationError,
-    APITimeoutError,
-    CfssoError,
-    InvalidRequestError,
-    WriteState,
-)
+from cfsso.errors import CfssoError, InvalidRequestError, WriteState
+from cfsso.transports._aiohttp_answers import failure, read
+from cfsso.transports._aiohttp_direct import Direct, is_possible, is_watched
 from cfsso.transports._urls import BASE_URL, check_proxy, checked_base_url
-from cfsso.transports.base import MAX_BODY, Request, Response
+from cfsso.transports.base import Request, Response
 from cfsso.transports.credentials import Credentials, Secret, TokenSource
 
 _CONNECT_SECONDS = 10.0
@@ -30,46 +25,16 @@ _CONNECTIONS = 200
 # aiohttp rounds longer timeouts up to whole seconds of the clock unless told not to.
 _NEVER_ROUND = float("inf")
 
-# What went wrong, whether a request can have left, and how to say it: the first
-# match counts, so what is narrow stands first.
-_FAILURES: tuple[tuple[type[BaseException], type[APIConnectionError], WriteState, str], ...] = (
-    (aiohttp.ConnectionTimeoutError, APITimeoutError, WriteState.NOT_SENT, "no connection in time"),
-    (aiohttp.ClientSSLError, APIConnectionError, WriteState.NOT_SENT, "TLS failed"),
-    (aiohttp.ClientConnectorError, APIConnectionError, WriteState.NOT_SENT, "can't connect"),
-    (aiohttp.ServerFingerprintMismatch, APIConnectionError, WriteState.NOT_SENT, "TLS failed"),
-    (aiohttp.ClientHttpProxyError, APIConnectionError, WriteState.NOT_SENT, "the proxy refused"),
-    (aiohttp.InvalidURL, APIConnectionError, WriteState.NOT_SENT, "aiohttp refuses the URL"),
-    (
-        aiohttp.NonHttpUrlClientError,
-        APIConnectionError,
-        WriteState.NOT_SENT,
-        "aiohttp refuses the URL",
-    ),
-    (TimeoutError, APITimeoutError, WriteState.UNKNOWN, "no complete answer in time"),
-    (aiohttp.ClientPayloadError, APIConnectionError, WriteState.UNKNOWN, "the answer was cut off"),
-    (aiohttp.ClientResponseError, APIConnectionError, WriteState.UNKNOWN, "the answer is no HTTP"),
-    (aiohttp.ClientError, APIConnectionError, WriteState.UNKNOWN, "the connection was lost"),
-    (OSError, APIConnectionError, WriteState.UNKNOWN, "the connection was lost"),
-    (Exception, APIConnectionError, WriteState.UNKNOWN, "the request failed"),
-)
-
-# What a second try can't mend.
-_HOPELESS = (
-    aiohttp.ClientSSLError,
-    aiohttp.ServerFingerprintMismatch,
-    aiohttp.InvalidURL,
-    aiohttp.NonHttpUrlClientError,
-)
-
 
 class AiohttpTransport:
     """
     A `Transport` over aiohttp.
 
-    It belongs to the event loop that first uses it. Each request has a connection of
-    its own. Redirects are not followed, cookies not kept, environment variables and
-    netrc not read; TLS is 1.2 or newer with the system's certificates. Up to 200
-    requests are under way at once, others wait before their time begins to count.
+    It belongs to the event loop that first uses it. A connection is used again for
+    other connectors only, so that a second answer confirms nothing. Redirects are not
+    followed, cookies not kept, environment variables and netrc not read; TLS is 1.2 or
+    newer with the system's certificates. Up to 200 requests are under way at once,
+    others wait before their time begins to count.
 
     Args:
         api_token:
@@ -78,9 +43,9 @@ class AiohttpTransport:
         base_url: https, or http on this machine.
         session:
             Yours: its TLS, proxy, cookie and middleware settings hold, and it is
-            never closed here. Give it a connector with ``force_close=True``, since
-            a connection that others used may hold an answer of theirs. Without it
-            there is one with the settings above.
+            never closed here. Each request has a connection of its own then. Give it
+            a connector with ``force_close=True``, since a connection that others used
+            may hold an answer of theirs. Without it there is one with the settings above.
         timeout:
             Seconds that one request may take, connecting within 10 of them; finding
             the token comes before.
@@ -129,6 +94,7 @@ class AiohttpTransport:
         self._session = session
         # A session knows it already, if only in private.
         self._loop: asyncio.AbstractEventLoop | None = getattr(session, "_loop", None)
+        self._direct: Direct | None = None
         self._closed = False
         self._places = asyncio.Semaphore(_CONNECTIONS)
 
@@ -137,17 +103,17 @@ class AiohttpTransport:
 
     async def send(self, request: Request) -> Response:
         """Send *request* once; see `Transport.send`."""
-        self._usable_session(request)
+        secret = self._credentials.only_secret
+        if secret is None:
+            self._usable_session(request)
+            secret = await self._look_up(request)
+        await self._places.acquire()
         try:
-            secret = await self._credentials.secret(request.account_id)
-        except InvalidRequestError as error:
-            error.request = request
-            error.write = request.write_state(WriteState.NOT_SENT)
-            raise
-        async with self._places:
-            # Asked again: it may have been closed during the wait for a token or a place.
+            # Asked now: it may have been closed during the wait for a token or a place.
             session = self._usable_session(request)
             outcome = await self._exchange(session, request, secret)
+        finally:
+            self._places.release()
         if isinstance(outcome, Response):
             return outcome
         raise outcome
@@ -155,6 +121,8 @@ class AiohttpTransport:
     async def aclose(self) -> None:
         """Close the connections; a session of yours stays open."""
         self._closed = True
+        if self._direct is not None:
+            self._direct.close()
         session, self._session = self._session, None
         if session is not None and session is not self._theirs:
             await session.close()
@@ -170,32 +138,52 @@ class AiohttpTransport:
                 request, "the transport belongs to another event loop: make one for each"
             )
         if self._session is None:
-            self._session = _new_session()
+            self._session = _new_session(tls=self._base_url.startswith("https:"))
+            if self._proxy is None and is_possible(self._session):
+                self._direct = Direct(self._session, self._base_url, self._timeout)
         return self._session
+
+    async def _look_up(self, request: Request) -> Secret:
+        try:
+            return await self._credentials.secret(request.account_id)
+        except InvalidRequestError as error:
+            error.request = request
+            error.write = request.write_state(WriteState.NOT_SENT)
+            raise
 
     async def _exchange(
         self, session: aiohttp.ClientSession, request: Request, secret: Secret
     ) -> Response | CfssoError:
-        theirs = session._middlewares  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] # nothing public names them, and they still run
         try:
-            async with session.request(
-                request.method,
-                URL(self._base_url + request.path, encoded=True),
-                data=request.body,
-                headers=_headers(request, secret),
-                allow_redirects=False,
-                raise_for_status=False,
-                timeout=self._timeout,
-                proxy=None if self._proxy is None else self._proxy.reveal(),
-                middlewares=(*theirs, _Once()),
-            ) as answer:
-                return await _read(answer, request)
-        except Exception as error:  # noqa: BLE001 - nothing foreign leaves, see _FAILURES
-            return _failure(error, request)
+            if self._direct is not None and not is_watched():
+                return await self._direct.send(request, secret)
+            return await self._request(session, request, secret)
+        except Exception as error:  # noqa: BLE001 - nothing foreign leaves
+            return failure(error, request)
         except BaseException as error:  # noqa: BLE001 - raised again
             # Cancellation passes, without the frames that hold the header.
             error.__context__ = None
             raise error.with_traceback(None) from None
+
+    async def _request(
+        self, session: aiohttp.ClientSession, request: Request, secret: Secret
+    ) -> Response | CfssoError:
+        theirs = session._middlewares  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] # nothing public names them, and they still run
+        async with session.request(
+            request.method,
+            URL(self._base_url + request.path, encoded=True),
+            data=request.body,
+            headers=_headers(request, secret),
+            allow_redirects=False,
+            raise_for_status=False,
+            timeout=self._timeout,
+            proxy=None if self._proxy is None else self._proxy.reveal(),
+            middlewares=(*theirs, _Once()),
+        ) as answer:
+            outcome = await read(request, answer.status, answer.headers, answer.content)
+            if not isinstance(outcome, Response):
+                answer.close()
+            return outcome
 
 
 class _Once:
@@ -213,18 +201,26 @@ class _Once:
         return await handler(request)
 
 
-def _new_session() -> aiohttp.ClientSession:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # SSLKEYLOGFILE would write down the keys of a connection that carries the token.
-    context.keylog_filename = None  # type: ignore[assignment] # typeshed knows only str
+def _new_session(*, tls: bool = True) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=0, force_close=True, ssl=context, timeout_ceil_threshold=_NEVER_ROUND
+            limit=0,
+            force_close=True,
+            # Reading the system's certificates takes long.
+            ssl=_context() if tls else True,
+            timeout_ceil_threshold=_NEVER_ROUND,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # SSLKEYLOGFILE would write down the keys of a connection that carries the token.
+    context.keylog_filename = None  # type: ignore[assignment] # typeshed knows only str
+    return context
 
 
 def _headers(request: Request, secret: Secret) -> dict[str, str]:
@@ -240,43 +236,6 @@ def _headers(request: Request, secret: Secret) -> dict[str, str]:
     if request.body is not None:
         headers["Content-Type"] = "application/json"
     return headers
-
-
-async def _read(answer: aiohttp.ClientResponse, request: Request) -> Response | CfssoError:
-    chunks: list[bytes] = []
-    left = MAX_BODY
-    while chunk := await answer.content.readany():
-        left -= len(chunk)
-        if left < 0:
-            answer.close()
-            return APIResponseValidationError(
-                f"{answer.status} from {request}: more than {MAX_BODY} bytes",
-                write=request.write_state(WriteState.UNKNOWN),
-                status=answer.status,
-                ray_id=answer.headers.get("cf-ray"),
-                request=request,
-            )
-        chunks.append(chunk)
-    headers: dict[str, str] = {}
-    for name, value in answer.headers.items():
-        key = name.lower()
-        if key != "set-cookie":
-            headers[key] = f"{headers[key]}, {value}" if key in headers else value
-    return Response(answer.status, headers, b"".join(chunks))
-
-
-def _failure(error: Exception, request: Request) -> APIConnectionError:
-    kind, write, phrase = next(row[1:] for row in _FAILURES if isinstance(error, row[0]))
-    # Only what the system says: aiohttp's own texts may hold URLs and headers.
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    said = cause.strerror if isinstance(cause, OSError) else None
-    failure = kind(
-        f"{request}: {phrase}{f': {said}' if said else ''}",
-        write=request.write_state(write),
-        request=request,
-    )
-    failure.retryable = not isinstance(error, _HOPELESS)
-    return failure
 
 
 def _unusable(request: Request, message: str) -> InvalidRequestError:

@@ -68,8 +68,10 @@ class Request:
 def checked_request(method: str, path: str, body: bytes | None = None) -> Request:
     """Return a request of parts that were checked already."""
     request = object.__new__(Request)
-    for name, value in (("method", method), ("path", path), ("body", body)):
-        object.__setattr__(request, name, value)
+    set_ = object.__setattr__
+    set_(request, "method", method)
+    set_(request, "path", path)
+    set_(request, "body", body)
     return request
 
 

@@ -61,12 +61,13 @@ class Credentials:
     token: call `check` where the token is out of sight.
     """
 
-    __slots__ = ("_problem", "_secret", "_source")
+    __slots__ = ("_digest", "_problem", "_secret", "_source")
 
     def __init__(self, source: Any, name: str = "api_token") -> None:
         self._secret: Secret | None = None
         self._source: Mapping[str, str] | Callable[[str], Any] | None = None
         self._problem: str | None = None
+        self._digest: bytes | None = None
         if isinstance(source, str):
             self._secret, problem = _screen(source)
             self._problem = f"{name} {problem}" if problem else None
@@ -139,6 +140,18 @@ class Credentials:
             ) from cause
         return secret
 
+    @property
+    def only_secret(self) -> Secret | None:
+        """The token, if there is one for all accounts."""
+        return self._secret
+
+    @property
+    def only_key(self) -> bytes | None:
+        """What `key` returns, if there is one token for all accounts."""
+        if self._digest is None and self._secret is not None:
+            self._digest = _digest(self._secret)
+        return self._digest
+
     async def key(self, account_id: str) -> bytes:
         """
         Return what tells the token of an account from others, and nothing else.
@@ -148,10 +161,7 @@ class Credentials:
         Raises:
             InvalidRequestError: There is no token, or it can't be one.
         """
-        import hashlib
-
-        secret = await self.secret(account_id)
-        return hashlib.blake2b(secret.reveal().encode(), key=_KEY).digest()
+        return self.only_key or _digest(await self.secret(account_id))
 
     async def fingerprint(self, account_id: str) -> str:
         """
@@ -177,6 +187,12 @@ class Credentials:
             return *_screen(await found if inspect.isawaitable(found) else found), None
         except Exception as error:  # noqa: BLE001 - the caller's code may raise anything
             return None, f"could not be had: {type(error).__name__}", error
+
+
+def _digest(secret: Secret) -> bytes:
+    import hashlib
+
+    return hashlib.blake2b(secret.reveal().encode(), key=_KEY).digest()
 
 
 def _screen(text: Any) -> tuple[Secret | None, str | None]:

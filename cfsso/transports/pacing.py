@@ -73,6 +73,8 @@ class PacingTransport:
         self._timeout = timeout
         # Not id(self), which another may have later.
         self._own = object()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lanes: _Lanes
 
     def __repr__(self) -> str:
         return f"PacingTransport({self._inner!r})"
@@ -89,14 +91,20 @@ class PacingTransport:
         import asyncio
 
         loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._lanes = loop, _lanes(loop)
         call = current()
         call.held = True
-        lanes = _lanes(loop)
-        lane = lanes.of(await self._key(request), self._limit, loop.time())
-        address = _UNBOUNDED if self._limit is None else lanes.address
-        place, spot = await _places(lane, address, request, call, loop)
-        call.held = False
+        key = self._own if self._credential is None else await self._key(self._credential, request)
         begun = loop.time()
+        lane = self._lanes.of(key, self._limit, begun)
+        address = _UNBOUNDED if self._limit is None else self._lanes.address
+        place = lane.window.try_enter(begun)
+        spot = None if place is None else address.try_enter(begun)
+        if place is None or spot is None:
+            place, spot = await _places(place, lane, address, request, call, loop)
+            begun = loop.time()
+        call.queued, call.held = True, False
         try:
             response = await self._inner.send(request)
         except BaseException as error:
@@ -115,12 +123,11 @@ class PacingTransport:
         """Close the inner transport."""
         await self._inner.aclose()
 
-    async def _key(self, request: Request) -> Hashable:
-        if self._credential is None:
-            return self._own
+    async def _key(self, credential: CredentialOf, request: Request) -> Hashable:
         try:
-            key = self._credential(request.account_id)
-            if isawaitable(key):
+            key = credential(request.account_id)
+            # Ours are tuples, and it takes long to ask what is awaitable.
+            if type(key) is not tuple and isawaitable(key):
                 key = await key
             hash(key)
         except InvalidRequestError as error:
@@ -137,18 +144,24 @@ class PacingTransport:
 
 
 async def _places(
+    place: Place | None,
     lane: "_Lane",
     address: "_Lane",
     request: Request,
     call: Call,
     loop: "asyncio.AbstractEventLoop",
 ) -> tuple[Place, Place]:
-    """Return a place in either window; the address has little to wait for, so it is the second."""
+    """
+    Return a place in either window, the first of which may be there already.
+
+    The address has little to wait for, so it is the second.
+    """
     while True:
-        place = lane.try_enter(loop) or await lane.enter(request, call, loop)
+        if place is None:
+            place = lane.try_enter(loop.time()) or await lane.enter(request, call, loop)
         call.queued = True
         try:
-            spot = address.try_enter(loop) or await address.enter(request, call, loop)
+            spot = address.try_enter(loop.time()) or await address.enter(request, call, loop)
         except BaseException:
             lane.leave(place, None)
             raise
@@ -156,6 +169,7 @@ async def _places(
             return place, spot
         address.leave(spot, None)
         lane.leave(place, None)
+        place = None
 
 
 class _Lane:
@@ -167,9 +181,9 @@ class _Lane:
         self.seconds = 0.0 if limit is None else limit.seconds
         self.window = Window(NEVER if limit is None else limit.requests)
 
-    def try_enter(self, loop: "asyncio.AbstractEventLoop") -> Place | None:
+    def try_enter(self, now: float) -> Place | None:
         """Return a place if there is one at once."""
-        return self.window.try_enter(loop.time())
+        return self.window.try_enter(now)
 
     async def enter(self, request: Request, call: Call, loop: "asyncio.AbstractEventLoop") -> Place:
         """Wait for a place, if the call may wait as long."""
@@ -220,26 +234,26 @@ class _Lanes:
 
     def of(self, key: Hashable, limit: RateLimit | None, now: float) -> _Lane:
         """Return the lane of a credential."""
-        key = key, limit
-        lane = self._by_key.get(key)
+        turn = (key,) if limit is None else (key, limit.requests, limit.seconds)
+        lane = self._by_key.get(turn)
         if lane is None:
-            lane = self._by_key[key] = _Lane(limit)
+            lane = self._by_key[turn] = _Lane(limit)
         # One that is still needed has its next turn last, and so keeps no others alive.
         while len(self._by_key) > 1:
-            turn, other = next(iter(self._by_key.items()))
+            first, other = next(iter(self._by_key.items()))
             if other is lane or not other.window.is_idle(now):
-                self._by_key.move_to_end(turn)
+                self._by_key.move_to_end(first)
                 break
-            del self._by_key[turn]
+            del self._by_key[first]
         return lane
 
 
 class _Unbounded(_Lane):
     """No limit at all."""
 
-    def try_enter(self, loop: "asyncio.AbstractEventLoop") -> Place:
+    def try_enter(self, now: float) -> Place:
         """Return a place that counts for nothing."""
-        del loop
+        del now
         return _NO_PLACE
 
     def leave(self, place: Place, counted: float | None, *, answered: bool = False) -> None:

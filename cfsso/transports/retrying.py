@@ -13,7 +13,7 @@ from cfsso.errors import (
     WriteState,
 )
 from cfsso.transports._budget import Budget
-from cfsso.transports._call import Call, current, now
+from cfsso.transports._call import Call, current
 from cfsso.transports._window import Place
 from cfsso.transports.base import Request, Response, Transport
 
@@ -23,6 +23,7 @@ _DOUBLINGS: Final = 4
 # A longer promise is told, not waited for.
 _LONGEST_PROMISE: Final = 3600.0
 _TOO_MANY: Final = 429
+_ERRORS: Final = 400
 _SERVER_ERRORS: Final = 500
 # Besides those from 500 on, these say of a read that it may fare better later.
 _UNDECIDED: Final = {408, 425}
@@ -120,10 +121,12 @@ class RetryingTransport:
         if call.settling:
             place = await budget.wait(call)
         else:
-            budget.count_call(now())
+            budget.count_call(call.began)
         retries = 0
         while True:
             outcome = await self._attempt(request, call, place)
+            if isinstance(outcome, Response) and outcome.status < _ERRORS:
+                return outcome
             plan = again(request, outcome, retries, _jitter())
             if plan is None:
                 break
@@ -132,7 +135,7 @@ class RetryingTransport:
                 break
             place = None
             if not _is_limit(outcome):
-                place = budget.take(now()) if retries < self._max_retries else None
+                place = budget.take(call.time()) if retries < self._max_retries else None
                 if place is None:
                     break
                 retries += 1
@@ -150,7 +153,7 @@ class RetryingTransport:
     ) -> Response | CfssoError:
         """Send once; *place* is what it costs of the budget if it fails."""
         # The attempt itself, not the waits of other transports for it.
-        begun = now() - call.waited
+        begun = call.time() - call.waited
         call.held = False
         failed = True
         try:
@@ -161,15 +164,15 @@ class RetryingTransport:
                 outcome = error
             except Exception as error:
                 # Of a transport that is not ours; it may have sent it.
-                call.attempted(request, error, now() - call.waited - begun)
+                call.attempted(request, error, call.time() - call.waited - begun)
                 raise
             failed = _is_failure(outcome)
             if not call.held:
-                call.attempted(request, outcome, now() - call.waited - begun)
+                call.attempted(request, outcome, call.time() - call.waited - begun)
             return outcome
         finally:
             if not call.held:
-                self._budget.count(place, now(), failed=failed)
+                self._budget.count(place, call.time(), failed=failed)
             else:
                 self._budget.give_back(place)
 

@@ -293,3 +293,94 @@ async def test_connection_that_does_not_last(
                     ends.append(error.write)
     assert [200, None if method == "GET" else cfsso.WriteState.UNKNOWN] * 10 == ends
     assert paths == seen
+
+
+# How many strays come on connections in use again, of each kind, in each order, for each delay.
+AGAIN = 30
+AGAIN_DELAYS = [0.0, 0.001, 0.01]
+# What may share a connection, each after a look at the same connector.
+SHARING = ["get", "update", "list", "update"]
+ERROR = b'{"success": false, "errors": [{"code": 7003, "message": "a stray"}], "result": null}'
+
+# What comes a second time, given what the first answer was about.
+SECONDS: dict[str, Callable[[str, str], bytes]] = {
+    "confirmation": lambda operation, case: stray(operation, case, KEEP),
+    "about another": lambda operation, _: stray(operation, OTHER, KEEP),
+    "403": lambda *_: http(ERROR, KEEP, status="403 Forbidden"),
+    "404": lambda *_: http(ERROR, KEEP, status="404 Not Found"),
+}
+
+
+class Refused:
+    """A transport around another that counts which stray refusals were believed."""
+
+    def __init__(self, inner: cfsso.Transport) -> None:
+        self._inner = inner
+        self.wrongly = 0
+
+    async def send(self, request: cfsso.Request) -> cfsso.Response:
+        response = await self._inner.send(request)
+        self.wrongly += b"a stray" in response.body
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def operation_of(method: str, path: str) -> str:
+    if method == "PATCH":
+        return "update"
+    return "list" if path.endswith("/sso_connectors") else "get"
+
+
+def test_there_are_hundreds_on_connections_in_use_again() -> None:
+    """The test below sends hundreds of stray answers to requests that share a connection."""
+    assert 700 <= 2 * AGAIN * len(SECONDS) * len(AGAIN_DELAYS)
+
+
+@pytest.mark.parametrize("delay", AGAIN_DELAYS)
+@pytest.mark.parametrize("kind", SECONDS)
+@pytest.mark.parametrize("first", [True, False], ids=["before the right one", "after it"])
+async def test_connection_in_use_again(
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    delay: float,
+    first: bool,  # noqa: FBT001
+) -> None:
+    """A second answer that comes when the next request is under way answers nothing."""
+    # New ones are used again at once, so that nothing but what is asked on them protects.
+    monkeypatch.setattr("cfsso.transports._aiohttp_kept._REST", 0.0)
+    # To each refusal another answer follows, however slow this machine is.
+    monkeypatch.setattr("cfsso.transports._aiohttp_direct._LINGER", 30.0)
+    strays = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal strays
+        asked: list[tuple[str, str]] = []
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                method, path = await read_request(reader)
+                # One to a request that shares its connection, of any that came on it before.
+                second = SECONDS[kind](*asked[-1 - strays % len(asked)]) if asked else b""
+                strays += bool(asked)
+                asked.append((operation_of(method, path), case_of(path)))
+                writer.write(second if first else truth(method, path, KEEP))
+                if second:
+                    await asyncio.sleep(delay)
+                writer.write(truth(method, path, KEEP) if first else second)
+
+    async def ask(client: Client) -> None:
+        while strays < AGAIN:
+            for operation in SHARING:
+                case = client.case()
+                await client.run("get", case)
+                await client.run(operation, case)
+
+    async with raw_server(serve) as url:
+        refused = Refused(cfsso.AiohttpTransport("a-token", base_url=url))
+        async with contextlib.aclosing(refused):
+            client = Client(refused)
+            await asyncio.gather(*(ask(client) for _ in range(4)))
+    assert {"told the truth", "doubted"} == client.ends.keys()
+    assert 0 == refused.wrongly
+    assert AGAIN <= strays

@@ -1,0 +1,94 @@
+"""What comes back through aiohttp: an answer, or why there is none."""
+
+from collections.abc import Mapping
+
+import aiohttp
+from aiohttp.http import HttpProcessingError
+
+from cfsso.errors import (
+    APIConnectionError,
+    APIResponseValidationError,
+    APITimeoutError,
+    CfssoError,
+    WriteState,
+)
+from cfsso.transports.base import MAX_BODY, Request, Response
+
+# What went wrong, whether a request can have left, and how to say it: the first
+# match counts, so what is narrow stands first.
+_FAILURES: tuple[tuple[type[BaseException], type[APIConnectionError], WriteState, str], ...] = (
+    (aiohttp.ConnectionTimeoutError, APITimeoutError, WriteState.NOT_SENT, "no connection in time"),
+    (aiohttp.ClientSSLError, APIConnectionError, WriteState.NOT_SENT, "TLS failed"),
+    (aiohttp.ClientConnectorError, APIConnectionError, WriteState.NOT_SENT, "can't connect"),
+    (aiohttp.ServerFingerprintMismatch, APIConnectionError, WriteState.NOT_SENT, "TLS failed"),
+    (aiohttp.ClientHttpProxyError, APIConnectionError, WriteState.NOT_SENT, "the proxy refused"),
+    (aiohttp.InvalidURL, APIConnectionError, WriteState.NOT_SENT, "aiohttp refuses the URL"),
+    (
+        aiohttp.NonHttpUrlClientError,
+        APIConnectionError,
+        WriteState.NOT_SENT,
+        "aiohttp refuses the URL",
+    ),
+    (TimeoutError, APITimeoutError, WriteState.UNKNOWN, "no complete answer in time"),
+    (aiohttp.ClientPayloadError, APIConnectionError, WriteState.UNKNOWN, "the answer was cut off"),
+    (aiohttp.ClientResponseError, APIConnectionError, WriteState.UNKNOWN, "the answer is no HTTP"),
+    (HttpProcessingError, APIConnectionError, WriteState.UNKNOWN, "the answer is no HTTP"),
+    (aiohttp.ClientError, APIConnectionError, WriteState.UNKNOWN, "the connection was lost"),
+    (OSError, APIConnectionError, WriteState.UNKNOWN, "the connection was lost"),
+    (Exception, APIConnectionError, WriteState.UNKNOWN, "the request failed"),
+)
+
+# What a second try can't mend.
+_HOPELESS = (
+    aiohttp.ClientSSLError,
+    aiohttp.ServerFingerprintMismatch,
+    aiohttp.InvalidURL,
+    aiohttp.NonHttpUrlClientError,
+)
+
+
+async def read(
+    request: Request, status: int, headers: Mapping[str, str], content: aiohttp.StreamReader
+) -> Response | CfssoError:
+    """Return the answer to *request*, or an error if it is too large."""
+    chunks: list[bytes] = []
+    left = MAX_BODY
+    while chunk := await content.readany():
+        left -= len(chunk)
+        if left < 0:
+            return APIResponseValidationError(
+                f"{status} from {request}: more than {MAX_BODY} bytes",
+                write=request.write_state(WriteState.UNKNOWN),
+                status=status,
+                ray_id=headers.get("cf-ray"),
+                request=request,
+            )
+        chunks.append(chunk)
+    return Response(status, by_name(headers), b"".join(chunks))
+
+
+def by_name(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return *headers* by name in lower case, lines of one name joined, without cookies."""
+    found = {name.lower(): value for name, value in headers.items()}
+    if len(found) < len(headers):
+        found.clear()
+        for name, value in headers.items():
+            key = name.lower()
+            found[key] = f"{found[key]}, {value}" if key in found else value
+    found.pop("set-cookie", None)
+    return found
+
+
+def failure(error: Exception, request: Request) -> APIConnectionError:
+    """Return what *error*, raised by aiohttp or the system, says of *request*."""
+    kind, write, phrase = next(row[1:] for row in _FAILURES if isinstance(error, row[0]))
+    # Only what the system says: aiohttp's own texts may hold URLs and headers.
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    said = cause.strerror if isinstance(cause, OSError) else None
+    found = kind(
+        f"{request}: {phrase}{f': {said}' if said else ''}",
+        write=request.write_state(write),
+        request=request,
+    )
+    found.retryable = not isinstance(error, _HOPELESS)
+    return found
