@@ -111,6 +111,14 @@ def endurance(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure what cfsso costs beside others; arguments go to the runner."""
+    session.install(".[cli]", *_group("bench"))
+    # Without -P the checkout could be measured, not what was installed.
+    session.run("python", "-P", "tests/benchmarks/run.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting, the direction of imports, and that docstrings are there."""
     session.install(".[cli]", *_group("lint"))
