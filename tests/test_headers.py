@@ -236,3 +236,16 @@ def test_any_text_is_a_moment_or_none(text: str) -> None:
     found = server_time({"date": text})
 
     assert found is None or found.utcoffset() is not None
+
+
+@given(
+    st.text('a"; ', max_size=4),
+    st.integers(0, 9_999_999),
+    st.sampled_from([";t=", "; t=", ";  t=", ";w=", " ;t="]),
+    st.integers(0, 9_999_999),
+)
+def test_the_usual_field_is_read_like_any_other(name: str, r: int, t: str, seconds: int) -> None:
+    """What is read in one go says what it says with a space before it, which is not."""
+    field = f'"{name}";r={r}{t}{seconds}'
+
+    assert remaining({"ratelimit": f" {field}"}) == remaining({"ratelimit": field})

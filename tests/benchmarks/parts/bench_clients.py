@@ -4,6 +4,7 @@ The clients: each gives a function that enables one connector and checks the ans
 What only one of them needs is loaded by it, since each is measured in a process of its own.
 """
 
+import contextlib
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 from bench_floor import Toggle, floor
-from bench_world import BODY, TOKEN, Target, check, path
+from bench_world import BODY, TOKEN, BenchError, Target, check, path
 
 if TYPE_CHECKING:
     import aiohttp
@@ -105,6 +106,22 @@ def _ours(*, watched: bool) -> Make:
     return make
 
 
+@asynccontextmanager
+async def transport(base: str, in_flight: int) -> AsyncGenerator[Toggle]:
+    """Give the lowest layer of cfsso by itself: from the bytes of a body to those of an answer."""
+    del in_flight
+    import cfsso
+
+    async with contextlib.aclosing(cfsso.AiohttpTransport(TOKEN, base_url=base)) as wire:
+
+        async def toggle(target: Target) -> None:
+            answer = await wire.send(cfsso.Request("PATCH", path(target), BODY))
+            if answer.status != 200 or target[1].encode() not in answer.body:
+                raise BenchError(f"asked for {target[1]}, got {answer!r} ")
+
+        yield toggle
+
+
 class _Watcher:
     """Counts events by kind."""
 
@@ -155,6 +172,7 @@ CLIENTS: Final = {
     "lean": Client("aiohttp, the leanest", lean),
     "taught": Client("aiohttp, as taught", taught),
     "cfsso": Client("cfsso", _ours(watched=False)),
+    "transport": Client("cfsso, its transport alone", transport),
     "cfsso-events": Client("cfsso, on_event given", _ours(watched=True)),
     "official-aiohttp": Client("official SDK, aiohttp", _official(over_aiohttp=True)),
     "official": Client("official SDK, httpx", _official(over_aiohttp=False)),

@@ -79,9 +79,9 @@ _RATIOS: Final = (
         1 / 8,
     ),
     _Ratio(
-        "the same with its emulator ready",
+        "the same with a toggle in memory",
         _IMPORT,
-        "cfsso, its emulator ready",
+        "cfsso, a toggle in memory",
         "import cloudflare",
         "cpu_ms",
         1 / 4,
