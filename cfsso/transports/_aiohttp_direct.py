@@ -180,7 +180,7 @@ def _about(request: Request) -> str | None:
 
 def _whole(content: aiohttp.StreamReader) -> bytes | None:
     """Return what is there to its end already, if it is little."""
-    if not content.is_eof() or content.total_bytes > _LITTLE:
+    if not content.is_eof() or content.exception() or content.total_bytes > _LITTLE:
         return None
     # Its methods ask the protocol to go on reading, which takes longer than all the parsing.
     return b"".join(content._buffer) if content.total_bytes else b""  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]

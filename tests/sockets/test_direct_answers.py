@@ -1,6 +1,7 @@
 """Answers on connections that are used again: which are believed, and what ends a request."""
 
 import asyncio
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
@@ -9,6 +10,7 @@ from raw_sockets import http
 
 import cfsso
 from cfsso.transports import _aiohttp_kept as kept
+from cfsso.transports._aiohttp_direct import _whole
 
 UNKNOWN = cfsso.WriteState.UNKNOWN
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"
@@ -237,3 +239,14 @@ async def test_headers() -> None:
     async with lines(OK, answer) as (served, transport):
         response = await (await second(served, transport, patch(TWO)))
     assert {"content-length": "2", "x-a": "1, 2, 3"} == response.headers
+
+
+async def test_content_that_failed() -> None:
+    """What failed in the reading is no whole answer, though all that came is there."""
+    protocol = SimpleNamespace(resume_reading=lambda **_: None)
+    content = aiohttp.StreamReader(protocol, 1 << 16, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
+    content.feed_data(b"{}")
+    content.feed_eof()
+    assert b"{}" == _whole(content)
+    content.set_exception(aiohttp.ClientPayloadError())
+    assert None is _whole(content)
