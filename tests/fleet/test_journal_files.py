@@ -326,13 +326,15 @@ class TestOwners:
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Whoever is cancelled while a journal is opened does not keep it."""
-        at_work, go_on = threading.Event(), threading.Event()
+        at_work, go_on, opened = threading.Event(), threading.Event(), threading.Event()
         existing = _opening.existing
 
         def slowly(name: str, *, readonly: bool) -> Store:
             at_work.set()
             go_on.wait()
-            return existing(name, readonly=readonly)
+            store = existing(name, readonly=readonly)
+            opened.set()
+            return store
 
         await (await begun(path, target(0))).aclose()
         monkeypatch.setattr(_opening, "existing", slowly)
@@ -343,6 +345,7 @@ class TestOwners:
         with pytest.raises(asyncio.CancelledError):
             await opening
         go_on.set()
+        opened.wait()
 
         # The thread that was at work gives it back by itself, and soon.
         journal = None
