@@ -145,9 +145,14 @@ class Direct:
             "GET", self._url, loop=self._loop, session=self._session, ssl=True
         )
         try:
-            return Line(await self._connector.connect(request, traces=[], timeout=self._timeout))
+            connection = await self._connector.connect(request, traces=[], timeout=self._timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError from error
+        if connection.closed:
+            # Whoever took it has hung up already.
+            connection.close()
+            raise aiohttp.ServerDisconnectedError
+        return Line(connection)
 
     def _bytes(self, request: Request, secret: Secret, connection: str) -> bytes:
         """Return *request* as it stands on the wire."""

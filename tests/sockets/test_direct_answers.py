@@ -2,6 +2,7 @@
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import pytest
@@ -250,3 +251,21 @@ async def test_content_that_failed() -> None:
     assert b"{}" == _whole(content)
     content.set_exception(aiohttp.ClientPayloadError())
     assert None is _whole(content)
+
+
+async def test_hung_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is lost before anything is written on it is closed, and a doubt."""
+    connect = aiohttp.TCPConnector.connect
+
+    async def lost(self: aiohttp.TCPConnector, *args: Any, **options: Any) -> Any:
+        connection = await connect(self, *args, **options)
+        assert connection.transport is not None
+        connection.transport.abort()
+        await turns()
+        return connection
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", lost)
+    async with lines(OK) as (served, transport):
+        with pytest.raises(cfsso.APIConnectionError, match="the connection was lost") as caught:
+            await transport.send(patch(ONE))
+    assert (UNKNOWN, []) == (caught.value.write, served.used)
