@@ -323,7 +323,7 @@ class TestCrossTalk:
                 await connectors.update(CONNECTOR, account_id=ACCOUNT, enabled=False)
 
     async def test_no_connection_is_used_twice(self) -> None:
-        """Each request has a connection of its own, whatever the server offers."""
+        """Each request about one connector has its own connection, whatever the server offers."""
         connections = 0
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -583,6 +583,24 @@ class TestOwnership:
         with pytest.raises(cfsso.InvalidRequestError, match="another event loop") as caught:
             asyncio.run(transport.send(PATCH))
         assert cfsso.WriteState.NOT_SENT is caught.value.write
+
+    def test_other_event_loop_while_all_places_are_taken(self) -> None:
+        """A second loop is told so at once, even if it would have to wait for a place."""
+        transport = cfsso.AiohttpTransport(TOKEN, base_url="http://localhost:9")
+
+        async def bind() -> None:
+            transport._loop = asyncio.get_running_loop()
+            transport._places = asyncio.Semaphore(0)
+            waiting = asyncio.create_task(transport.send(PATCH))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            await transport.aclose()
+            transport._closed = False
+
+        asyncio.run(bind())
+        with pytest.raises(cfsso.InvalidRequestError, match="another event loop"):
+            asyncio.run(transport.send(PATCH))
 
     async def test_cancellation_while_waiting(self) -> None:
         """A cancelled call passes the cancellation on and leaves nothing behind."""

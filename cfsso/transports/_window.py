@@ -141,7 +141,7 @@ class Window:
         """Leave a place, which is free at *free_at*; *answered* if the server said anything."""
         taken = self._free_at
         if taken and free_at < taken[-1]:
-            insort(self._free_at, free_at)
+            insort(taken, free_at)
         else:
             taken.append(free_at)
         self.under_way -= 1
@@ -191,8 +191,7 @@ class Window:
             self._left = left - self.under_way + 1
             self._left_until = until
             self._series += self._left < 0
-        if any(self._ranks):
-            self._serve()
+        self._serve()
 
     def resize(self, quota: float) -> None:
         """Have *quota* places from now on."""

@@ -1,7 +1,7 @@
 """
-Cloudflare over HTTP: the one room that knows aiohttp and the one that sees a token.
+Cloudflare over HTTP: this room and its ``_aiohttp_*`` know aiohttp and see a token, no others.
 
-Nothing of aiohttp leaves it. Its exceptions hold the request's headers, so ours are
+Nothing of aiohttp leaves them. Its exceptions hold the request's headers, so ours are
 made where theirs is handled and raised where it no longer is.
 """
 
@@ -103,14 +103,16 @@ class AiohttpTransport:
 
     async def send(self, request: Request) -> Response:
         """Send *request* once; see `Transport.send`."""
+        session = self._usable_session(request)
         secret = self._credentials.only_secret
+        waits = secret is None or self._places.locked()
         if secret is None:
-            self._usable_session(request)
             secret = await self._look_up(request)
         await self._places.acquire()
         try:
-            # Asked now: it may have been closed during the wait for a token or a place.
-            session = self._usable_session(request)
+            if waits:
+                # It may have been closed meanwhile.
+                session = self._usable_session(request)
             outcome = await self._exchange(session, request, secret)
         finally:
             self._places.release()

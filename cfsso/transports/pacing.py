@@ -99,7 +99,7 @@ class PacingTransport:
         begun = loop.time()
         lane = self._lanes.of(key, self._limit, begun)
         address = _UNBOUNDED if self._limit is None else self._lanes.address
-        place = lane.window.try_enter(begun)
+        place = lane.try_enter(begun)
         spot = None if place is None else address.try_enter(begun)
         if place is None or spot is None:
             place, spot = await _places(place, lane, address, request, call, loop)
