@@ -83,6 +83,16 @@ class Client:
         """Close the transport. May be called more than once."""
         await self._transport.aclose()
 
+    @property
+    def server(self) -> str:
+        """
+        Which server the transport reaches: a base URL, or the name of an emulated Cloudflare.
+
+        Empty: the transport does not say, because it has no attribute ``server``. A
+        transport around another one passes that attribute on.
+        """
+        return str(getattr(self._transport, "server", ""))
+
     async def credential(self, account_id: str) -> str | None:
         """
         Return what tells the token of an account from others: 8 hex digits.

@@ -1,5 +1,6 @@
 """What can be read of a list in which some connectors are odd: one must not hide the others."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -18,10 +19,12 @@ class Salvage:
     Attributes:
         connectors: Each once, in the order of the answer, with what can be read of it.
         lost: How many others the account has.
+        odd: Of those that can be read in part only, the problem, by id.
     """
 
     connectors: tuple[SSOConnector, ...]
     lost: int
+    odd: Mapping[str, str] = attrs.field(factory=dict)
 
 
 def read(request: Request, response: Response) -> _wire.Answer:
@@ -40,24 +43,30 @@ def salvage(answer: _wire.Answer) -> Salvage:
     if not isinstance(result, list):
         raise answer.unreadable("expected list at $.result")
     found: dict[str, SSOConnector] = {}
+    odd: dict[str, str] = {}
     lost = _wire.missing(answer)
     for item in result:
-        connector = _salvaged(item)
+        connector, problem = _salvaged(item)
         if connector is None:
             lost += 1
+            continue
+        if problem:
+            odd[connector.id] = problem
         # One that stands twice is disabled only if it is both times.
-        elif connector.id not in found or found[connector.id].enabled is False:
+        if connector.id not in found or found[connector.id].enabled is False:
             found[connector.id] = connector
-    return Salvage(tuple(found.values()), lost)
+    return Salvage(tuple(found.values()), lost, odd)
 
 
-def _salvaged(item: Any) -> SSOConnector | None:
-    """Return what can be read of a connector; ``None`` without its id, which is the least."""
+def _salvaged(item: Any) -> tuple[SSOConnector | None, str]:
+    """Return what can be read of a connector, and a problem; none without its id, the least."""
     if not isinstance(item, dict):
-        return None
+        return None, ""
+    problem = ""
     try:
         connector = _converter.connector(item, "$")
-    except _converter.ConversionError:
+    except _converter.ConversionError as error:
+        problem = str(error)
         domain, enabled = item.get("email_domain"), item.get("enabled")
         connector = SSOConnector(
             id=item.get("id", ""),
@@ -67,5 +76,5 @@ def _salvaged(item: Any) -> SSOConnector | None:
     try:
         _checks.identifier("id", connector.id, None)
     except InvalidRequestError:
-        return None
-    return connector
+        return None, ""
+    return connector, problem

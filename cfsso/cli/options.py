@@ -1,6 +1,7 @@
 """The options that all commands share; they stand before or after the command."""
 
 import math
+import shlex
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -31,6 +32,16 @@ class Settings:
         self.emulate: str | None = None
         self.token_file: str | None = None
         self.max_wait: float | None = None
+
+    def command(self, *words: str) -> str:
+        """Return a command that reaches the same server with the same token, for a POSIX shell."""
+        given = {
+            "--base-url": self.base_url,
+            "--token-file": self.token_file,
+            "--emulate": self.emulate,
+        }
+        options = (part for name, value in given.items() if value for part in (name, value))
+        return shlex.join(["cfsso", *words, *options])
 
     def check(self) -> None:
         """

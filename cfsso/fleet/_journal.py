@@ -41,34 +41,40 @@ class Journal:
         self._store = commits.store
 
     @classmethod
-    async def create(cls, path: str | os.PathLike[str] | None) -> "Journal":
+    async def create(cls, path: str | os.PathLike[str] | None, *, server: str = "") -> "Journal":
         """
         Make a journal, which only its user may read, and hold it.
 
         Args:
             path: ``None``: a temporary one.
+            server: Which server its runs reach. Empty: not known.
 
         Raises:
             InvalidRequestError: The file exists, or can't be made.
         """
+        del server
         if path is None:
             return cls("", await Commits.start("", _opening.temporary))
         name = _opening.name_of(path)
         return cls(name, await Commits.start(name, partial(_opening.create, name)))
 
     @classmethod
-    async def open(cls, path: str | os.PathLike[str], *, readonly: bool = False) -> "Journal":
+    async def open(
+        cls, path: str | os.PathLike[str], *, readonly: bool = False, server: str = ""
+    ) -> "Journal":
         """
         Open a journal, check all of it, and hold it.
 
         Args:
             path: Its file.
             readonly: Whether only to read, while somebody else may hold and write it.
+            server: Which server the caller reaches. Empty: not known.
 
         Raises:
             InvalidRequestError: It is missing, no journal, damaged, of another version,
                 or held by somebody else.
         """
+        del server
         name = _opening.name_of(path)
         make = partial(_opening.existing, name, readonly=readonly)
         commits = await Commits.start(name, make)

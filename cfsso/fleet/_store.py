@@ -180,7 +180,7 @@ class Store:
     def _ending_of(self, position: int) -> Row | None:
         self._need(position)
         ending = self._row(_rows.ENDINGS, "run=? AND position=?", self.latest, position)
-        if ending is not None and ending[2] != OutcomeStatus.UNKNOWN:
+        if ending is not None and OutcomeStatus(ending[2]).is_final:
             raise InvalidRequestError(
                 f"target {position} of run {self.latest} has ended as {ending[2]} before"
             )
@@ -293,7 +293,7 @@ class Store:
 _FIRST = (-(2**63), 0, 0)
 
 _OPEN = """NOT EXISTS (SELECT 1 FROM endings e
-  WHERE e.run=t.run AND e.position=t.position AND e.status<>'unknown')"""
+  WHERE e.run=t.run AND e.position=t.position AND e.status NOT IN ('unknown', 'not_attempted'))"""
 
 _ENDED = """SELECT t.*, e.* FROM endings e LEFT JOIN targets t USING (run, position)
   WHERE e.run=? AND e.position>? ORDER BY e.position LIMIT ?"""

@@ -21,6 +21,7 @@ class RunKind(enum.StrEnum):
 
     APPLY = "apply"
     REVERT = "revert"
+    BREAK_GLASS = "break-glass"
 
 
 @attrs.frozen(kw_only=True)
@@ -138,8 +139,8 @@ class Target:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is not known for good how it ended."""
-        return self.ending is None or self.ending.status is OutcomeStatus.UNKNOWN
+        """Whether a later run may still bring it to its end."""
+        return self.ending is None or not self.ending.status.is_final
 
     def outcome(self, ending: Ending) -> Outcome:
         """Return what users see of *ending*."""

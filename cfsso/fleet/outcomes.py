@@ -1,12 +1,23 @@
 """What became of each target of a run."""
 
 import enum
+from typing import Final
 
 import attrs
 
-from cfsso.errors import CfssoError, Settlement, UnconfirmedWriteError, WriteState
+from cfsso.errors import (
+    APIStatusError,
+    AuthenticationError,
+    CfssoError,
+    Settlement,
+    UnconfirmedWriteError,
+    WriteState,
+)
 from cfsso.fleet.changes import Change
 from cfsso.models import SSOConnector
+
+# 4xx that say no more than "not now" (RFC 9110, RFC 6585, RFC 8470).
+_NOT_NOW: Final = {401, 408, 425, 429}
 
 
 class OutcomeStatus(enum.StrEnum):
@@ -38,6 +49,29 @@ class OutcomeStatus(enum.StrEnum):
         if isinstance(error, UnconfirmedWriteError) and error.settlement in conflicts:
             return cls.CONFLICT
         return cls.UNKNOWN if error.write is WriteState.UNKNOWN else cls.FAILED
+
+    @classmethod
+    def of_run_error(cls, error: CfssoError) -> "OutcomeStatus":
+        """
+        Return how a target of a run ends whose write, or the read before it, raised *error*.
+
+        Only a refusal by the API is final: ``failed``, which is any 4xx but 401, 408, 425
+        and 429. What never left, a refused token, a limit, a 5xx or an unreadable answer
+        to a read leave the target open as ``not_attempted``; a write in doubt is ``unknown``.
+        """
+        status = cls.of_error(error)
+        if status is not cls.FAILED:
+            return status
+        refused = isinstance(error, APIStatusError) and not isinstance(error, AuthenticationError)
+        code = error.status if refused else None
+        if code is not None and 400 <= code < 500 and code not in _NOT_NOW:  # noqa: PLR2004 - as RFC 9110 has it
+            return cls.FAILED
+        return cls.NOT_ATTEMPTED
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no resume takes up the target again."""
+        return self not in {OutcomeStatus.UNKNOWN, OutcomeStatus.NOT_ATTEMPTED}
 
     @property
     def is_green(self) -> bool:

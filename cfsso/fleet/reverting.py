@@ -56,7 +56,7 @@ async def revert(
     gate = Gate(canary, max_failures)
     options = {"concurrency": concurrency, "canary": canary, "max_failures": max_failures}
     stop = stop or asyncio.Event()
-    kept = await Journal.open(journal)
+    kept = await Journal.open(journal, server=connectors.server)
     try:
         waiting = connectors.with_options(max_wait=max_wait)
         driver = Driver(waiting, kept, gate, concurrency=concurrency, stop=stop)

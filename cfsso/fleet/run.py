@@ -14,7 +14,7 @@ from cfsso.fleet._journal import Journal
 from cfsso.fleet._sources import Tokens, of_changes, of_plan
 from cfsso.fleet._targets import RunKind
 from cfsso.fleet.changes import Change
-from cfsso.fleet.outcomes import Outcome, OutcomeStatus
+from cfsso.fleet.outcomes import Outcome
 from cfsso.fleet.plans import Plan
 from cfsso.models import UNSET, Unset
 
@@ -79,7 +79,7 @@ async def apply(
     _checks.whole("concurrency", concurrency, 1)
     gate = Gate(canary, max_failures)
     options = {"concurrency": concurrency, "canary": canary, "max_failures": max_failures}
-    kept = await Journal.create(journal)
+    kept = await Journal.create(journal, server=connectors.server)
     try:
         await _begin(kept, connectors, changes, options)
         driver = Driver(
@@ -128,7 +128,7 @@ async def resume(
             (it says where) or is in use (it says by whom).
         JournalError: As for `apply`.
     """
-    kept = await Journal.open(journal)
+    kept = await Journal.open(journal, server=connectors.server)
     try:
         given = {"concurrency": concurrency, "canary": canary, "max_failures": max_failures}
         options: dict[str, Any] = {"concurrency": _CONCURRENCY, "canary": 0, "max_failures": None}
@@ -160,7 +160,7 @@ async def outcomes_of(journal: Journal, driver: Driver) -> AsyncGenerator[Outcom
         async for outcome in outcomes:
             yield outcome
     counts = await journal.counts()
-    if not {None, OutcomeStatus.UNKNOWN} & set(counts):
+    if all(status is not None and status.is_final for status in counts):
         await journal.finish()
 
 
