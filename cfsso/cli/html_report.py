@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import cfsso
+from cfsso._text import shown_time
 from cfsso._version import __version__
 from cfsso.cli import html_results, reports, summary
 from cfsso.cli.html_text import scrolling, text
@@ -78,7 +79,7 @@ def _head(report: Report) -> Iterator[str]:
 def _body(report: Report) -> Iterator[str]:
     run = report.run
     yield "<body>"
-    yield f"<header><p>{reports.kind_of(run)}, begun {reports.moment(run.begun)}</p>"
+    yield f"<header><p>{reports.kind_of(run)}, begun {shown_time(run.begun)}</p>"
     yield f"<h1>{_name(report)}</h1>"
     yield f'<p class="verdict {_color(report)}">{_verdict(report)}</p></header>'
     yield "<main>"
@@ -88,7 +89,7 @@ def _body(report: Report) -> Iterator[str]:
     yield from _requests(report)
     yield from _runs(report)
     yield "</main>"
-    made = reports.moment(dt.datetime.now(dt.UTC))
+    made = shown_time(dt.datetime.now(dt.UTC))
     yield f"<footer>Written {made} by cfsso {__version__}. All times are in UTC.</footer>"
     yield "</body>\n</html>"
 
@@ -201,9 +202,9 @@ def _runs(report: Report) -> Iterator[str]:
     )
     yield f"<thead><tr>{heads}</tr></thead><tbody>"
     for run in report.runs:
-        ended = reports.moment(run.ended) if run.ended else "not ended"
+        ended = shown_time(run.ended) if run.ended else "not ended"
         cells = (
-            *(reports.kind_of(run), reports.moment(run.begun), ended),
+            *(reports.kind_of(run), shown_time(run.begun), ended),
             reports.tally(report.counts[run.number]),
         )
         yield f'<tr><th scope="row">{run.number}</th><td>{"</td><td>".join(cells)}</td></tr>'
