@@ -1,6 +1,7 @@
 """The journal of a rescue: written as well as can be, and never in the way of a write."""
 
 import asyncio
+import contextlib
 import contextvars
 import datetime as dt
 import os
@@ -18,7 +19,7 @@ from cfsso.errors import InvalidRequestError
 from cfsso.fleet import _complaints, _opening, _plain, _rows
 from cfsso.fleet._store import Record, Store
 from cfsso.fleet._targets import Ending, Intent, RunKind, Target
-from cfsso.fleet.outcomes import Outcome
+from cfsso.fleet.outcomes import Outcome, OutcomeStatus
 from cfsso.models import SSOConnector
 
 # What is sent to disable a connector.
@@ -183,6 +184,10 @@ def _end(store: Store, *, outcome: Outcome, at: dt.datetime) -> None:
         note=outcome.note,
     )
     store.put_endings({position: _rows.of_ending(ending)})
+    if outcome.status is OutcomeStatus.NOT_ATTEMPTED:
+        # Nothing was sent, so nothing is in flight, and there is nothing to revert.
+        with contextlib.suppress(InvalidRequestError):
+            store.take_back(position)
 
 
 def _join(store: Store, account_id: str, sso_connector_id: str) -> int:

@@ -130,6 +130,7 @@ async def resume(
     """
     kept = await Journal.open(journal, server=connectors.server)
     try:
+        kept.need_resumable()
         given = {"concurrency": concurrency, "canary": canary, "max_failures": max_failures}
         options: dict[str, Any] = {"concurrency": _CONCURRENCY, "canary": 0, "max_failures": None}
         options |= kept.run.options

@@ -1,7 +1,5 @@
-"""The journal of a rescue: what it holds, and that nothing that goes wrong with it delays anybody."""
+"""The journal of a rescue: what it holds, and that it never delays anybody, whatever happens."""
 
-import asyncio
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +7,7 @@ import pytest
 from journals import connector
 
 import cfsso
-from cfsso.fleet import Change, Outcome, RunKind, read_journal, resume
+from cfsso.fleet import Change, Outcome, RunKind, read_journal
 from cfsso.fleet import OutcomeStatus as Status
 from cfsso.fleet._rescue_journal import RescueJournal
 
