@@ -16,6 +16,7 @@ from cfsso.cli.progress import Progress, progress
 from cfsso.cli.screen import is_live, say
 from cfsso.cli.session import Session
 from cfsso.cli.signals import Signals
+from cfsso.cli.streams import OutputError
 from cfsso.cli.waits import Waits
 from cfsso.fleet import Change, Outcome, OutcomeStatus
 
@@ -71,7 +72,7 @@ class Running:
         Do it, show it, and return the exit code.
 
         Raises:
-            OSError: stdout could not take the results; no further write was sent.
+            OutputError: stdout could not take the results; no further write was sent.
         """
         received = self._session.run_freely(lambda: self._run(begin))
         if self._output is not None:
@@ -135,7 +136,7 @@ class Running:
             records.emit(records.of_outcome(outcome))
         except OSError as error:
             # Nobody would learn of further writes, so there are none.
-            self._output = error
+            self._output = OutputError(error.errno, error.strerror)
             self._stop.set()
 
     def _ask_to_stop(self, left: float) -> bool:

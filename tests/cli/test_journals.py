@@ -179,7 +179,7 @@ def test_two_signals_before_the_run_began(
     """Where no journal was made yet, nothing was attempted."""
     hooked(lambda _: None)
 
-    async def create(_cls: object, _path: str, **_: object) -> None:
+    async def create(_cls: object, _path: str, /, **_: object) -> None:
         """Be interrupted twice."""
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
