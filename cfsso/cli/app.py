@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cfsso._version import __version__
-from cfsso.cli import exit_codes, streams
+from cfsso.cli import banner, exit_codes, streams
 from cfsso.cli.commands.apply import apply
 from cfsso.cli.commands.break_glass import break_glass
 from cfsso.cli.commands.emulator import emulator
@@ -31,10 +31,15 @@ class App(click.Group):
     def main(self, args: Sequence[str] | None = None, *others: Any, **extra: Any) -> Any:
         """Run and exit; see `click.Command.main` for the arguments."""
         tolerate_any_text()
-        code = self._ended(args, *others, **{**extra, "standalone_mode": False})
-        if streams.results_are_lost():
-            say("stdout is closed: the results are lost")
-            code = exit_codes.of_lost_results(code)
+        where = banner.of(sys.argv[1:] if args is None else args)
+        banner.show(where.first)
+        try:
+            code = self._ended(args, *others, **{**extra, "standalone_mode": False})
+            if streams.results_are_lost():
+                say("stdout is closed: the results are lost")
+                code = exit_codes.of_lost_results(code)
+        finally:
+            banner.show(where.last)
         sys.exit(code)
 
     def _ended(self, *args: Any, **extra: Any) -> int:
