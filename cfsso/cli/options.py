@@ -24,6 +24,7 @@ class Settings:
         emulate: The state file of a Cloudflare in memory. ``None``: the real one.
         token_file: ``None``: the token stands in the environment.
         max_wait: Seconds that one call may wait for a rate limit. ``None``: no bound.
+        stdin: Which file of the command was read from stdin. Empty: none.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class Settings:
         self.emulate: str | None = None
         self.token_file: str | None = None
         self.max_wait: float | None = None
+        self.stdin = ""
 
     def command(self, *words: str) -> str:
         """Return a command that reaches the same server with the same token, for a POSIX shell."""

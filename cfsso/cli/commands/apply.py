@@ -76,9 +76,9 @@ def apply(
     Bring each connector of FILE to the values it asks for, and read all of them back.
 
     FILE is CSV with the header account_id,sso_connector_id,enabled,use_fedramp_language
-    (true, false, or empty to leave alone), or JSON Lines with these keys if its name
-    ends in .jsonl, or a plan that `cfsso plan --out` has saved. A row that can't be used
-    stops everything before a request is sent.
+    (true, false, or empty to leave alone), or JSON Lines with these keys, or a plan that
+    `cfsso plan --out` has saved; - is stdin. A row that can't be used stops everything
+    before a request is sent.
 
     It plans and asks first, and needs --yes where it can't. Ctrl-C sends no further write,
     settles those under way and says how to go on; a second one leaves at once.
@@ -90,11 +90,9 @@ def apply(
     from cfsso.cli.running import Running
     from cfsso.cli.screen import say
     from cfsso.cli.session import Session
-    from cfsso.fleet.plans import is_plan
 
     session = Session(settings)
-    ready = cfsso.fleet.Plan.load(file) if is_plan(file) else None
-    changes = () if ready else inputs.read_changes(file)
+    given = inputs.read_changes(file)
     session.check()
     if journal is not None and os.path.lexists(journal):
         raise cfsso.InvalidRequestError(
@@ -102,7 +100,11 @@ def apply(
         )
     if not yes:
         asking.need_terminal("apply")
-    plan = ready or _planned(settings, session, changes, concurrency)
+    plan = (
+        given
+        if isinstance(given, cfsso.fleet.Plan)
+        else _planned(settings, session, given, concurrency)
+    )
     if yes:
         say(planned.summary(plan))
     elif not _agreed(settings, file, plan):
@@ -162,6 +164,7 @@ def _agreed(settings: Settings, file: str, plan: "Plan") -> bool:
 
 
 def _question(file: str, plan: "Plan") -> str:
+    from cfsso.cli import named_files
     from cfsso.cli.summary import counted
 
     wishes = [row.change.enabled for row in plan.writes]
@@ -171,6 +174,6 @@ def _question(file: str, plan: "Plan") -> str:
     if others:
         parts.append(f"{others:,} to change in wording only")
     return (
-        f"Apply {file}: {counted(len(wishes), 'connector')} in"
+        f"Apply {named_files.shown(file)}: {counted(len(wishes), 'connector')} in"
         f" {counted(len(plan.changed_accounts), 'account')}, {', '.join(parts)}?"
     )

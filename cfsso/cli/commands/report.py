@@ -40,13 +40,16 @@ def report(settings: Settings, /, journal: str, html: str | None, number: int | 
     """
     import asyncio
 
-    from cfsso.cli import html_report, reports
+    from cfsso.cli import html_report, named_files, reports
     from cfsso.cli.screen import say
+    from cfsso.fleet import _files
 
-    if html == "-" and settings.json:
+    if html == named_files.STANDARD and settings.json:
         raise click.UsageError("--json and --html - exclude each other: both write to stdout")
+    if html is not None and html != named_files.STANDARD:
+        _files.check_place(html, html_report.KIND, named_files.inputs(settings, journal=journal))
     made = asyncio.run(reports.read(journal, number))
-    if html == "-":
+    if html == named_files.STANDARD:
         html_report.write(made)
         return exit_codes.GREEN
     if html is not None:
