@@ -8,9 +8,9 @@ from typing import Any, Final
 from cfsso.emulator import answers, checks, credentials, state
 from cfsso.emulator.accounts import Accounts
 from cfsso.emulator.clock import Clock
+from cfsso.emulator.factory import Factory
 from cfsso.emulator.limits import Limiter
 from cfsso.emulator.operations import Operations
-from cfsso.emulator.records import CODE_PREFIX, Connector
 from cfsso.emulator.service import LoggedRequest, Service
 from cfsso.errors import InvalidRequestError
 from cfsso.models import SSOConnector
@@ -61,17 +61,19 @@ class CloudflareEmulator:
         if log is not None and (type(log) is not int or log < 0):
             raise checks.wrong("log", "a whole number from 0, or None")
         self.latency = checks.seconds(latency, "latency")
-        self._draw = Random(seed).getrandbits  # noqa: S311  (ids of an emulator)
+        draw = Random(seed).getrandbits  # noqa: S311  (ids of an emulator)
         self._clock = Clock()
         self._accounts = Accounts(self._clock, checks.seconds(poll, "poll"))
+        self._new = Factory(self._clock, self._accounts.ids, draw)
+        self._identity = ""
         self._tokens = credentials.Tokens(self._clock)
         self._service = Service(
             self._accounts,
-            Operations(self._accounts, self._make),
+            Operations(self._accounts, self._new.connector),
             clock=self._clock,
             limiter=Limiter(rate_limit),
             tokens=self._tokens,
-            draw=self._draw,
+            draw=draw,
             log=log,
         )
 
@@ -91,7 +93,8 @@ class CloudflareEmulator:
             InvalidRequestError: It is no such state; the message names the JSON path.
         """
         cloud = cls(**options)
-        state.Reader(cloud._accounts, cloud._tokens, cloud._make).read(data)
+        state.Reader(cloud._accounts, cloud._tokens, cloud._new.connector).read(data)
+        cloud._identity = state.digest(data.get("accounts", {}))
         return cloud
 
     @classmethod
@@ -121,6 +124,17 @@ class CloudflareEmulator:
             OSError: It can't be written; what was there is untouched.
         """
         state.write(path, self.to_state())
+
+    @property
+    def identity(self) -> str:
+        """
+        What tells this cloud from others: 8 hex digits of its accounts as it began.
+
+        Of a state that was loaded they are the same in each process, whatever was written
+        since. What is made in code begins when this is first asked for.
+        """
+        self._identity = self._identity or state.digest(self.to_state()["accounts"])
+        return self._identity
 
     @property
     def date(self) -> str:
@@ -194,7 +208,7 @@ class CloudflareEmulator:
             InvalidRequestError: The id is not 32 letters and digits, or in use.
         """
         if account_id is None:
-            account_id = self._new_id()
+            account_id = self._new.identifier()
         checks.identifier(account_id, "account_id")
         if account_id in self._accounts.by_id:
             msg = f"account {account_id} exists already"
@@ -229,7 +243,7 @@ class CloudflareEmulator:
         """
         self._account(account_id)
         self._clock.now()
-        connector = self._make(checks.text(email_domain, "email_domain"))
+        connector = self._new.connector(checks.text(email_domain, "email_domain"))
         connector.status = checks.status(status, "status")
         connector.enabled = checks.flag(enabled, "enabled")
         connector.use_fedramp_language = checks.flag(use_fedramp_language, "use_fedramp_language")
@@ -292,25 +306,6 @@ class CloudflareEmulator:
         if not _is(account_id, str) or account_id not in self._accounts.by_id:
             msg = f"there is no account {account_id!r:.60}"
             raise InvalidRequestError(msg)
-
-    def _make(self, email_domain: str) -> Connector:
-        stamp = self._clock.stamp()
-        return Connector(
-            id=self._new_id(),
-            email_domain=email_domain,
-            enabled=False,
-            use_fedramp_language=False,
-            code=CODE_PREFIX + self._new_id(),
-            status="awaiting",
-            created_on=stamp,
-            updated_on=stamp,
-        )
-
-    def _new_id(self) -> str:
-        # A seed repeats what it gave before the state was saved.
-        while (drawn := f"{self._draw(128):032x}") in self._accounts.ids:
-            pass
-        return drawn
 
 
 def _is(value: Any, *types: type) -> bool:

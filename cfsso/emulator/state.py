@@ -83,6 +83,15 @@ def show(accounts: Accounts, tokens: Tokens) -> dict[str, Any]:
     return state
 
 
+def digest(accounts: Mapping[str, Any]) -> str:
+    """Return what tells these accounts and their connectors from others, 8 hex digits."""
+    # Not above, since it is slow to load.
+    import hashlib
+
+    text = json.dumps(accounts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
 class Reader:
     """
     Reads a state into an empty emulator.

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
 from cfsso.errors import CfssoError, InvalidRequestError, JournalError
-from cfsso.fleet import _opening, _plain
+from cfsso.fleet import _complaints, _plain
 from cfsso.fleet._store import Record, Sent, Store
 
 T = TypeVar("T")
@@ -32,6 +32,7 @@ class Commits:
         self._closing: asyncio.Task[None] | None = None
         self._refusal: CfssoError | None = None
         self._sent = Counter[tuple[str, str]]()
+        self._first: Callable[[], None] | None = None
 
     @classmethod
     async def start(cls, path: str, make: Callable[[], Store]) -> Self:
@@ -47,6 +48,10 @@ class Commits:
             thread.shutdown(wait=False)
             raise
         return cls(path, made[0], thread)
+
+    def do_first(self, work: Callable[[], None]) -> None:
+        """Do *work* before anything else that is asked for; each call fails until it succeeds."""
+        self._first = work
 
     def refuse(self, refusal: CfssoError) -> None:
         """Let nobody write from now on."""
@@ -100,7 +105,8 @@ class Commits:
         except CfssoError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the file may lack what it should have
-            failure = JournalError(_opening.unwritable(self._path, error))
+            begun = bool(self.store.runs) and work != self.store.begin
+            failure = JournalError(_complaints.unwritable(self._path, error, begun=begun))
             self.refuse(failure)
             raise failure from None
 
@@ -116,7 +122,8 @@ class Commits:
         except CfssoError:
             raise
         except Exception as error:  # noqa: BLE001 - as above
-            raise JournalError(_opening.unreadable(self._path, error)) from None
+            text = _complaints.unreadable(self._path, error, then="no more is sent")
+            raise JournalError(text) from None
 
     async def undo(self) -> None:
         """Abandon a run that was begun, even if whoever began it is cancelled again."""
@@ -125,7 +132,14 @@ class Commits:
     async def _work(self, work: Callable[..., T], *args: Any) -> T:
         if self._closing is not None and self._closing.done():
             raise InvalidRequestError(_closed(self._path))
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+        run = asyncio.get_running_loop().run_in_executor
+        return await run(self._thread, self._after_the_first, work, *args)
+
+    def _after_the_first(self, work: Callable[..., T], *args: Any) -> T:
+        if self._first is not None:
+            self._first()
+            self._first = None
+        return work(*args)
 
     async def close(self) -> None:
         """Write what was counted, if that is possible, and close the store; never raises."""
@@ -139,6 +153,7 @@ class Commits:
         # What failed once is not tried again.
         sent = self.take_sent() if self._refusal is None else {}
         self.refuse(InvalidRequestError(_closed(self._path)))
+        self._first = None
         await self._work(self.store.close, sent)
         self._thread.shutdown(wait=False)
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import os
-import platform
 from collections.abc import AsyncIterable, Collection, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -10,7 +9,6 @@ from typing import Any
 
 import attrs
 
-from cfsso._version import __version__
 from cfsso.errors import InvalidRequestError
 from cfsso.fleet import _opening, _plain, _rows
 from cfsso.fleet._commits import Commits
@@ -52,11 +50,10 @@ class Journal:
         Raises:
             InvalidRequestError: The file exists, or can't be made.
         """
-        del server
         if path is None:
             return cls("", await Commits.start("", _opening.temporary))
         name = _opening.name_of(path)
-        return cls(name, await Commits.start(name, partial(_opening.create, name)))
+        return cls(name, await Commits.start(name, partial(_opening.create, name, server)))
 
     @classmethod
     async def open(
@@ -65,22 +62,33 @@ class Journal:
         """
         Open a journal, check all of it, and hold it.
 
+        The file stays as it is until the first call that reads or writes targets: that
+        one writes down who holds it, brings an earlier format up to the present one, and
+        fills in *server* if the journal does not know one.
+
         Args:
             path: Its file.
-            readonly: Whether only to read, while somebody else may hold and write it.
+            readonly: Whether only to read it, as it is now, while somebody else may hold
+                and write it.
             server: Which server the caller reaches. Empty: not known.
 
         Raises:
-            InvalidRequestError: It is missing, no journal, damaged, of another version,
-                or held by somebody else.
+            InvalidRequestError: It is missing, no journal, damaged, of a later version,
+                held by somebody else, or of another server.
         """
-        del server
         name = _opening.name_of(path)
-        make = partial(_opening.existing, name, readonly=readonly)
-        commits = await Commits.start(name, make)
         if readonly:
+            commits = await Commits.start(name, partial(_opening.to_read, name))
             commits.refuse(InvalidRequestError(f"{name} was opened for reading only"))
+        else:
+            commits = await Commits.start(name, partial(_opening.to_write, name, server))
+            commits.do_first(partial(_opening.own, name, commits.store, server))
         return cls(name, commits)
+
+    @property
+    def server(self) -> str:
+        """Which server its runs reach. Empty: it is not known."""
+        return self._store.server
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -97,7 +105,7 @@ class Journal:
         """
         if not self._store.runs:
             raise InvalidRequestError(
-                f"{self.path}: no run began, so nothing was sent: delete the file and apply again"
+                f"{self.path}: no run began, so nothing was sent: delete the file and start again"
             )
         return self._store.runs[-1]
 
@@ -130,15 +138,8 @@ class Journal:
             JournalError: It can't be written.
         """
         async with self._commits.turn:
-            run = Run(
-                number=len(self._store.runs) + 1,
-                kind=kind,
-                begun=_plain.now(),
-                reverts=reverts,
-                merged=merged,
-                plan=plan,
-                versions={"cfsso": __version__, "python": platform.python_version()},
-                options=dict(options),
+            run = self._store.new_run(
+                kind, reverts=reverts, merged=merged, plan=plan, options=dict(options)
             )
             try:
                 await self._commits.write(self._store.begin)
@@ -280,11 +281,26 @@ class Journal:
         rows = await self._commits.read(self._store.sent, self._number(run))
         return [(dt.datetime.fromisoformat(row[1]), row[2], row[3]) for row in rows]
 
+    async def reopen_failed(self) -> int:
+        """
+        Make the failed targets of the latest run open again, as not attempted; return how many.
+
+        Their reasons stay; their intents, which were refused, are taken back. Durable at
+        return.
+
+        Raises:
+            JournalError: It can't be written; all stays as it was.
+        """
+        failed = (await self.counts()).get(OutcomeStatus.FAILED, 0)
+        if failed:
+            await self._commits.put(Store.reopen_failed)
+        return failed
+
     async def finish(self) -> None:
-        """Write down that the latest run has ended now."""
-        await self._commits.put(
-            partial(Store.end_run, run=attrs.evolve(self.run, ended=_plain.now()))
-        )
+        """Write down that the latest run has ended now, unless it had before."""
+        if self.run.ended is None:
+            run = attrs.evolve(self.run, ended=_plain.now())
+            await self._commits.put(partial(Store.end_run, run=run))
 
     async def aclose(self) -> None:
         """

@@ -4,11 +4,15 @@ import contextlib
 import os
 import stat
 import threading
+from collections.abc import Generator
+from typing import Final
 
 from cfsso.errors import InvalidRequestError
 
-_guard = threading.Lock()
-_held: set[tuple[int, int]] = set()
+# Held while a descriptor of a journal is opened, closed or lent: closing one drops the locks
+# that SQLite has on the file in this process.
+_guard = threading.RLock()
+_held: dict[tuple[int, int], int] = {}
 
 
 class InUseError(Exception):
@@ -16,7 +20,7 @@ class InUseError(Exception):
 
 
 class NoFileError(Exception):
-    """It is something else than a file, such as a folder."""
+    """It is something else than a file, such as a folder; the text says what."""
 
 
 class Lock:
@@ -37,11 +41,16 @@ class Lock:
         """
         _need_flock()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
-        status = os.fstat(descriptor)
-        lock = cls(descriptor, (status.st_dev, status.st_ino))
+        with _guard:
+            descriptor = os.open(path, flags, 0o600)
+            status = os.fstat(descriptor)
+            lock = cls(descriptor, (status.st_dev, status.st_ino))
+            try:
+                lock._take()
+            except BaseException:
+                lock.remove(path)
+                raise
         try:
-            lock._take()
             _sync_folder(path)
         except BaseException:
             lock.remove(path)
@@ -62,10 +71,9 @@ class Lock:
         _need_flock()
         key = _key(path)
         with _guard:
-            # Closing a second descriptor would drop SQLite's own locks of this process.
             if key in _held:
                 raise InUseError
-            lock = cls(os.open(path, os.O_RDWR | os.O_CLOEXEC), key)
+            lock = cls(os.open(path, os.O_RDWR | _SAFELY), key)
             try:
                 lock._take()
             except BaseException:
@@ -80,12 +88,13 @@ class Lock:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InUseError from None
-        _held.add(self._key)
+        _held[self._key] = self._descriptor
 
     def release(self) -> None:
         """Give the lock back; SQLite must have closed the file before."""
-        _held.discard(self._key)
-        os.close(self._descriptor)
+        with _guard:
+            _held.pop(self._key, None)
+            os.close(self._descriptor)
 
     def remove(self, path: str) -> None:
         """Remove the file, which was made here, and give the lock back."""
@@ -94,22 +103,38 @@ class Lock:
         self.release()
 
 
-def look(path: str) -> None:
+@contextlib.contextmanager
+def lent(path: str) -> Generator[int, None, None]:
     """
-    See that *path* is a file; nothing is locked.
+    Give a descriptor of the file *path* for reading; nothing is locked, and no lock is lost.
 
     Raises:
         NoFileError: It is something else.
-        OSError: There is none.
+        OSError: There is none, or it can't be opened.
     """
-    _key(path)
+    with _guard:
+        held = _held.get(_key(path))
+        if held is not None:
+            yield held
+            return
+        descriptor = os.open(path, os.O_RDONLY | _SAFELY)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
 def _key(path: str) -> tuple[int, int]:
     status = os.stat(path)  # noqa: PTH116 - pathlib would cost import time
     if not stat.S_ISREG(status.st_mode):
-        raise NoFileError
+        raise NoFileError(_KINDS.get(stat.S_IFMT(status.st_mode), "a device"))
     return status.st_dev, status.st_ino
+
+
+# What has become a pipe meanwhile must not wait for somebody who writes to it.
+_SAFELY: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+
+_KINDS: Final = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
 def _need_flock() -> None:

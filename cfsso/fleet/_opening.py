@@ -1,21 +1,13 @@
-"""How the file of a journal is made and opened, and what to say if it can't be."""
+"""How the file of a journal is made and opened."""
 
 import contextlib
 import os
-import shlex
-import urllib.parse
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Generator
 
 from cfsso.errors import InvalidRequestError
-from cfsso.fleet import _lock, _rows, _schema
+from cfsso.fleet import _complaints, _lock, _rows, _schema, _snapshot
 from cfsso.fleet._lock import Lock
-from cfsso.fleet._rows import Damage
-from cfsso.fleet._schema import NoJournal
 from cfsso.fleet._store import Store
-
-if TYPE_CHECKING:
-    import sqlite3
 
 
 def name_of(path: str | os.PathLike[str]) -> str:
@@ -43,13 +35,13 @@ def name_of(path: str | os.PathLike[str]) -> str:
 def temporary() -> Store:
     """Return a store that ends with its process, and may use the disk meanwhile."""
     connection = _schema.connect("", durable=False)
-    _schema.lay_out(connection)
+    _schema.lay_out(connection, "")
     return Store(connection)
 
 
-def create(name: str) -> Store:
+def create(name: str, server: str) -> Store:
     """
-    Return a store in the new file *name*.
+    Return a store in the new file *name*, owned, for runs that reach *server*.
 
     Raises:
         InvalidRequestError: It exists, or can't be made; then there is none.
@@ -59,118 +51,125 @@ def create(name: str) -> Store:
         lock = Lock.create(path)
     except FileExistsError:
         raise InvalidRequestError(
-            f"{name} exists: go on with it (cfsso resume {shlex.quote(name)}), or give another name"
+            f"{name} exists: resume it if it is a journal, or give another name"
         ) from None
     except OSError as error:
-        raise InvalidRequestError(f"{name}: {_words(error)}; nothing was sent") from None
+        raise InvalidRequestError(_complaints.unmade(name, error)) from None
     try:
-        return _connected(path, lock, _schema.lay_out, made=True)
+        connection = _schema.connect(_schema.uri(path, "rw"), durable=True)
+        try:
+            _schema.lay_out(connection, server)
+            store = Store(connection, lock, made=path)
+            store.own(server)
+        except BaseException:
+            connection.close()
+            raise
     except Exception as error:  # noqa: BLE001 - whatever it is, there is no journal
         lock.remove(path)
-        raise InvalidRequestError(f"{name}: {_words(error)}; nothing was sent") from None
+        raise InvalidRequestError(_complaints.unmade(name, error)) from None
+    return store
 
 
-def existing(name: str, *, readonly: bool) -> Store:
+def to_read(name: str) -> Store:
     """
-    Return the store in the file *name*, checked.
+    Return a checked store that is a private copy of the file *name*, which stays as it is.
 
     Raises:
-        InvalidRequestError: It is missing, no journal, damaged, of another version, or
-            held by somebody else.
+        InvalidRequestError: It is missing, no journal, damaged or of a later version.
     """
-    path = os.path.abspath(name)  # noqa: PTH100 - as above
+    with _refusing(name):
+        return Store(_snapshot.opened(_path(name), _schema.check))
+
+
+def to_write(name: str, server: str) -> Store:
+    """
+    Return the store in the file *name*, checked and locked; the file stays as it is until `own`.
+
+    Raises:
+        InvalidRequestError: It is missing, no journal, damaged, of a later version, held
+            by somebody else, or its runs reach another server than *server*.
+    """
+    path = _path(name)
     try:
-        lock = None if readonly else Lock.open(path)
-        _lock.look(path)
+        with _refusing(name):
+            lock = Lock.open(path)
     except _lock.InUseError:
         raise InvalidRequestError(
             f"{name} is in use by {_owner(path)}: wait for it to end"
         ) from None
-    except _lock.NoFileError:
-        raise InvalidRequestError(f"{name} is no journal of cfsso") from None
-    except OSError as error:
-        raise InvalidRequestError(f"{name}: {_words(error)}") from None
     try:
-        return _connected(path, lock, _schema.check)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it can't be read
-        if lock is not None:
-            lock.release()
-        raise InvalidRequestError(f"{_unreadable(name, error)}; nothing was sent") from None
+        with _refusing(name):
+            return _checked(name, lock, server)
+    except BaseException:
+        lock.release()
+        raise
 
 
-def _connected(
-    path: str,
-    lock: Lock | None,
-    first: Callable[["sqlite3.Connection"], None],
-    *,
-    made: bool = False,
-) -> Store:
-    connection = _schema.connect(_uri(path), durable=True)
+def _checked(name: str, lock: Lock, server: str) -> Store:
+    path = _path(name)
+    if _snapshot.is_hot(path):
+        # To open it takes back what a killed writer began. What is refused stays as it is.
+        copy = Store(_snapshot.opened(path, _schema.check))
+        with contextlib.closing(copy.connection):
+            _check_server(name, copy, server)
+    connection = _schema.connect(_schema.uri(path, "rw"), durable=True)
     try:
-        first(connection)
-        store = Store(connection, lock, made=path if made else "")
-        if lock is not None:
-            store.own()
+        _schema.check(connection)
+        store = Store(connection, lock)
+        _check_server(name, store, server)
     except BaseException:
         connection.close()
         raise
     return store
 
 
-def _owner(path: str) -> str:
-    """Say who holds the lock of *path*; it may not have said so yet, or be at work on the file."""
+def _check_server(name: str, store: Store, server: str) -> None:
+    if store.server and server and store.server != server:
+        raise InvalidRequestError(
+            f"{name} belongs to {_shown(store.server)}, not to {_shown(server)}; nothing was sent"
+        )
+
+
+def _shown(server: str) -> str:
+    kind, _, digest = server.partition(":")
+    return f"the emulated Cloudflare {digest}" if kind == "emulated" else server
+
+
+def own(name: str, store: Store, server: str) -> None:
+    """
+    Write into a journal who goes on with it, and the server unless it is known.
+
+    Raises:
+        InvalidRequestError: It can't be written.
+    """
     try:
-        connection = _schema.connect(_uri(path), durable=True, patience=1.0)
-        with contextlib.closing(connection):
+        store.own(server)
+    except Exception as error:  # noqa: BLE001 - whatever it is, nobody may go on
+        raise InvalidRequestError(_complaints.unowned(name, error)) from None
+
+
+@contextlib.contextmanager
+def _refusing(name: str) -> Generator[None, None, None]:
+    try:
+        yield
+    except (InvalidRequestError, _lock.InUseError):
+        raise
+    except _lock.NoFileError as kind:
+        raise InvalidRequestError(_complaints.no_file(name, str(kind))) from None
+    except Exception as error:  # noqa: BLE001 - whatever it is, it can't be read
+        text = _complaints.unreadable(name, error, then="nothing was sent")
+        raise InvalidRequestError(text) from None
+
+
+def _owner(path: str) -> str:
+    """Say who holds the lock of *path*; it may not have said so yet."""
+    try:
+        with contextlib.closing(_snapshot.opened(path, lambda _connection: None)) as connection:
             _, pid, host, since, _ = next(_schema.rows(connection, _rows.OWNER))
     except Exception:  # noqa: BLE001 - whatever it is, it is in use
         return "another process"
     return f"process {pid} on {host} since {since[:19].replace('T', ' ')} UTC"
 
 
-def unreadable(name: str, error: Exception) -> str:
-    """Say why a journal can't be read any more."""
-    return f"{_unreadable(name or _TEMPORARY, error)}; no more is sent"
-
-
-def unwritable(name: str, error: Exception) -> str:
-    """Say why a journal can't be written any more, and how to go on."""
-    import sqlite3
-
-    way = "free space" if _code(error) == sqlite3.SQLITE_FULL else "put it right"
-    then = f"{way}, then: cfsso resume {shlex.quote(name)}" if name else f"{way}, then apply again"
-    return (
-        f"{name or _TEMPORARY}: can't be written: {_words(error)}; nothing is sent whose intent is"
-        f" not in the journal: {then}"
-    )
-
-
-_TEMPORARY = "the temporary journal"
-
-
-def _unreadable(name: str, error: Exception) -> str:
-    import sqlite3
-
-    if isinstance(error, NoJournal):
-        return f"{name} {error}"
-    if _code(error) == sqlite3.SQLITE_NOTADB:
-        return f"{name} is no journal of cfsso"
-    around = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN}
-    around |= {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
-    if isinstance(error, (OSError, Damage)) or _code(error) in around:
-        return f"{name}: {_words(error)}"
-    # Such as text of SQLite that quotes what is no text any more.
-    return f"{name}: damaged: {error}"
-
-
-def _code(error: Exception) -> int:
-    """Return SQLite's primary result code; 0: the error has none."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-def _words(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-def _uri(path: str) -> str:
-    return f"file:{urllib.parse.quote(os.fsencode(path))}?mode=rw"
+def _path(name: str) -> str:
+    return os.path.abspath(name)  # noqa: PTH100 - as above

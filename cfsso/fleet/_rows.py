@@ -71,6 +71,7 @@ def _digest(table: str, cells: Row) -> bytes:
 
 
 OWNER = Table("owner", ("one", "pid", "host", "since"), "its owner")
+IDENTITY = Table("identity", ("one", "server"), "its server")
 RUNS = Table(
     "runs",
     (
@@ -120,9 +121,9 @@ def of_run(run: Run) -> Row:
     )
 
 
-def to_run(row: Row) -> Run:
+def to_run(row: Row, *, server: str = "", written: int = 0) -> Run:
     """
-    Return the run of a row that was checked.
+    Return the run of a row that was checked, and what is known of it besides.
 
     Raises:
         Damage: It is none.
@@ -142,6 +143,8 @@ def to_run(row: Row) -> Run:
             credentials=tuple(credentials),
             versions=versions,
             options=options,
+            server=server,
+            written=written,
         )
     except _UNREADABLE as error:
         raise RUNS.damage(row, str(error)) from None

@@ -1,7 +1,9 @@
 """The file of a journal: its tables, how it is opened, and whether it is whole."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import os
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from cfsso.fleet import _rows
 from cfsso.fleet._rows import Damage, Row, Table
@@ -9,13 +11,10 @@ from cfsso.fleet._rows import Damage, Row, Table
 if TYPE_CHECKING:
     import sqlite3
 
-APPLICATION = 0x6366_7373
+APPLICATION: Final = 0x6366_7373
 """What marks the file as a journal: "cfss" in ASCII."""
 
-FORMAT = 1
-"""The version of the tables."""
-
-_SCHEMA = {
+_TABLES: Final[Mapping[str, str]] = {
     "owner": """CREATE TABLE owner (
   one INTEGER PRIMARY KEY, pid INTEGER, host TEXT, since TEXT, digest BLOB)""",
     "runs": """CREATE TABLE runs (
@@ -42,6 +41,16 @@ _SCHEMA = {
   run INTEGER, second TEXT, credential TEXT, sent INTEGER, digest BLOB,
   PRIMARY KEY (run, second, credential))""",
 }
+"""What format 1 has."""
+
+_STEPS: Final[Sequence[Mapping[str, str]]] = (
+    # 2: which server its runs reach.
+    {"identity": "CREATE TABLE identity (one INTEGER PRIMARY KEY, server TEXT, digest BLOB)"},
+)
+"""What each later format has more. What is there stays: rows bear digests of all their cells."""
+
+FORMAT: Final = 1 + len(_STEPS)
+"""The version of the tables that are made; earlier ones can be read, and are brought up to it."""
 
 
 class NoJournal(Exception):  # noqa: N818 - an error only once it is known whose
@@ -76,14 +85,35 @@ def connect(name: str, *, durable: bool, patience: float = 60.0) -> "sqlite3.Con
     return connection
 
 
-def lay_out(connection: "sqlite3.Connection") -> None:
-    """Make the tables, in one transaction."""
+def uri(path: str, mode: str) -> str:
+    """Return the URI of a file, to be opened as *mode* says: ``ro`` or ``rw``."""
+    return f"file:{urllib.parse.quote(os.fsencode(path))}?mode={mode}"
+
+
+def lay_out(connection: "sqlite3.Connection", server: str) -> None:
+    """Make the tables of a journal whose runs reach *server*, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(f"PRAGMA application_id={APPLICATION}")
     connection.execute(f"PRAGMA user_version={FORMAT}")
-    for statement in _SCHEMA.values():
+    for statement in _tables_of(FORMAT).values():
         connection.execute(statement)
+    connection.execute(_rows.IDENTITY.insert, _rows.IDENTITY.sealed(1, server))
     connection.execute("COMMIT")
+
+
+def migrate(connection: "sqlite3.Connection") -> None:
+    """Bring the tables of an earlier format up to the present one, within a transaction."""
+    for step in _STEPS[_one(connection, "PRAGMA user_version") - 1 :]:
+        for statement in step.values():
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version={FORMAT}")
+
+
+def _tables_of(version: int) -> Mapping[str, str]:
+    tables = dict(_TABLES)
+    for step in _STEPS[: version - 1]:
+        tables |= step
+    return tables
 
 
 def check(connection: "sqlite3.Connection") -> None:
@@ -102,9 +132,12 @@ def check(connection: "sqlite3.Connection") -> None:
         if verdict != "ok":
             raise Damage(f"damaged: {' '.join(verdict.split())}")
         found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-        if dict(found) != _SCHEMA:
+        version = _one(connection, "PRAGMA user_version")
+        if dict(found) != _tables_of(version):
             raise Damage("damaged: its tables are not those of a journal")
         _check_rows(connection)
+        if version > 1 and len(list(rows(connection, _rows.IDENTITY))) != 1:
+            raise Damage("damaged: its server is missing")
     finally:
         connection.rollback()
 
@@ -113,11 +146,21 @@ def _check_kind(connection: "sqlite3.Connection") -> None:
     if _one(connection, "PRAGMA application_id") != APPLICATION:
         # A process that is killed while it makes one leaves nothing in it.
         empty = not _one(connection, "SELECT count(*) FROM sqlite_master")
-        way = ", but empty: delete it and apply again" if empty else ""
+        way = ", but empty: delete it and start again" if empty else ""
         raise NoJournal(f"is no journal of cfsso{way}")
     version = _one(connection, "PRAGMA user_version")
-    if version != FORMAT:
+    if version > FORMAT:
         raise NoJournal(f"is of format {version}, and this cfsso reads {FORMAT}: upgrade cfsso")
+    if version < 1:
+        raise Damage(f"damaged: there is no format {version}")
+
+
+def server(connection: "sqlite3.Connection") -> str:
+    """Return which server the runs of a checked journal reach. Empty: it does not say."""
+    if _one(connection, "PRAGMA user_version") == 1:
+        return ""
+    found: str = next(rows(connection, _rows.IDENTITY))[1]
+    return found
 
 
 def _check_rows(connection: "sqlite3.Connection") -> None:

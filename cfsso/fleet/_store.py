@@ -1,20 +1,21 @@
 """What a journal holds, in SQL; every call blocks, and all come from one thread."""
 
 import contextlib
-import datetime as dt
 import os
+import platform
 import socket
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
+from cfsso._version import __version__
 from cfsso.errors import InvalidRequestError
-from cfsso.fleet import _plain, _rows, _schema
+from cfsso.fleet import _plain, _queries, _rows, _schema
 from cfsso.fleet._lock import Lock
 from cfsso.fleet._rows import Row
-from cfsso.fleet._targets import Place, Run, Target
+from cfsso.fleet._store_reader import StoreReader
+from cfsso.fleet._targets import Run, RunKind, Target
 from cfsso.fleet.outcomes import OutcomeStatus
 
 if TYPE_CHECKING:
@@ -23,41 +24,54 @@ if TYPE_CHECKING:
 Record: TypeAlias = Callable[["Store"], None]
 """What is to be written; raises `InvalidRequestError` before it has written anything."""
 
+_PUT_ONCE: Final = _rows.TARGETS.insert.replace("OR REPLACE", "OR IGNORE")
+
 Sent: TypeAlias = Mapping[tuple[str, str], int]
 """Requests by second and credential."""
 
 
-class Store:
+class Store(StoreReader):
     """
     The file of a journal, or a temporary one.
 
     Attributes:
-        runs: All runs, in order.
+        keep: Whether the file stays if it was made here and holds no intent.
     """
 
     def __init__(
         self, connection: "sqlite3.Connection", lock: Lock | None = None, *, made: str = ""
     ) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self._lock = lock
         self._made = made
-        self.runs = [_rows.to_run(row) for row in _schema.rows(connection, _rows.RUNS)]
+        self.keep = True
         self._total = self._intents = self._endings = 0
-        tally = self._row(_rows.TALLIES, "run=?", self.latest)
-        if tally is not None:
-            _, self._intents, self._endings, _ = tally
+        if self.runs:
+            self._total = self.runs[-1].total
+            _, self._intents, self._endings = self.tally(self.latest)
         self._before = self._intents, self._endings
 
-    @property
-    def latest(self) -> int:
-        """The number of the latest run; 0: there is none."""
-        return len(self.runs)
+    def own(self, server: str) -> None:
+        """
+        Write down who holds the lock, in the tables of the present format.
 
-    def own(self) -> None:
-        """Write down who holds the lock."""
+        Args:
+            server: Which server is reached, in case that the journal does not know.
+        """
         since = _plain.of_time(_plain.now())
-        row = _rows.OWNER.sealed(1, os.getpid(), socket.gethostname(), since)
-        self.connection.execute(_rows.OWNER.insert, row)
+        owner = _rows.OWNER.sealed(1, os.getpid(), socket.gethostname(), since)
+        known = self.server or server
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            _schema.migrate(self.connection)
+            self.connection.execute(_rows.OWNER.insert, owner)
+            self.connection.execute(_rows.IDENTITY.insert, _rows.IDENTITY.sealed(1, known))
+            self.connection.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        self.server = known
+        self.runs = [attrs.evolve(run, server=known) for run in self.runs]
 
     def close(self, sent: Sent) -> None:
         """Write what is left, if that is possible; close the file, then give the lock back."""
@@ -71,13 +85,24 @@ class Store:
             self.connection.close()
         if self._lock is None:
             return
-        if self._made and not self.runs:
-            # Nothing was begun, so nothing is lost, and the name is free again.
+        if self._made and (not self.runs or not (self.keep or self._intents)):
+            # Nothing was begun, or written, so nothing is lost, and the name is free again.
             self._lock.remove(self._made)
         else:
             self._lock.release()
 
     # A new run: begin, add as often as there is something, seal or abandon.
+
+    def new_run(self, kind: RunKind, **fields: Any) -> Run:
+        """Return a run that begins now, as the next one."""
+        return Run(
+            number=self.latest + 1,
+            kind=kind,
+            begun=_plain.now(),
+            versions={"cfsso": __version__, "python": platform.python_version()},
+            server=self.server,
+            **fields,
+        )
 
     def begin(self) -> None:
         """Open the transaction of a new run."""
@@ -93,20 +118,22 @@ class Store:
             InvalidRequestError: A connector or a position stands twice.
         """
         run = self.latest + 1
-        insert = _rows.TARGETS.insert.replace("OR REPLACE", "OR IGNORE")
         account_id, turn = "", 0
         for target in targets:
             if target.account_id != account_id:
                 account_id = target.account_id
                 turn = self._turn(run, target)
-            row = _rows.of_target(target, run, turn)
-            if not self.connection.execute(insert, row).rowcount:
-                raise InvalidRequestError(self._what_stands_twice(target, run))
-            self._total += 1
+            self._put_target(target, run, turn)
             if target.ending is not None:
                 cells = (run, target.position, *_rows.of_ending(target.ending))
                 self.connection.execute(_rows.ENDINGS.insert, _rows.ENDINGS.sealed(*cells))
                 self._endings += 1
+
+    def _put_target(self, target: Target, run: int, turn: int) -> None:
+        row = _rows.of_target(target, run, turn)
+        if not self.connection.execute(_PUT_ONCE, row).rowcount:
+            raise InvalidRequestError(self._what_stands_twice(target, run))
+        self._total += 1
 
     def _turn(self, run: int, target: Target) -> int:
         select = "SELECT turn FROM targets WHERE run=? AND account_id=?"
@@ -155,6 +182,11 @@ class Store:
             return error
         return None
 
+    def join(self, target: Target) -> None:
+        """Add a target, without intent and ending, to the latest run."""
+        self._put_target(target, self.latest, self._turn(self.latest, target))
+        self.end_run(attrs.evolve(self.runs[-1], total=self._total))
+
     def put_intent(self, position: int, cells: Row) -> None:
         """Put an intent with these cells from ``at`` on; the journal counts."""
         self._need(position)
@@ -186,6 +218,17 @@ class Store:
             )
         return ending
 
+    def reopen_failed(self) -> None:
+        """Leave every failed target of the latest run to be attempted, and the run unfinished."""
+        for ending in self.connection.execute(_queries.FAILED, (self.latest,)).fetchall():
+            run, position, _failed, *others = _rows.ENDINGS.check(ending)[:-1]
+            row = _rows.ENDINGS.sealed(run, position, OutcomeStatus.NOT_ATTEMPTED.value, *others)
+            self.connection.execute(_rows.ENDINGS.insert, row)
+            # It was refused, so it is not in flight.
+            if self._intent(run, position) is not None:
+                self.take_back(position)
+        self.end_run(attrs.evolve(self.runs[-1], ended=None))
+
     def end_run(self, run: Run) -> None:
         """Put the latest run in place of what it was."""
         self.connection.execute(_rows.RUNS.insert, _rows.of_run(run))
@@ -207,105 +250,9 @@ class Store:
         if self._cell(select, self.latest, position) is None:
             raise InvalidRequestError(f"run {self.latest} has no target {position}")
 
-    # Reading.
-
-    def targets(self, run: int, select: str, *args: Any) -> list[Target]:
-        """Return the targets whose positions *select* gives, in its order."""
-        found = self.connection.execute(select, args).fetchall()
-        return [self.target(run, position) for (position,) in found]
-
-    def target(self, run: int, position: int) -> Target:
-        """Return one target, its rows checked."""
-        row = self._row(_rows.TARGETS, "run=? AND position=?", run, position)
-        if row is None:
-            raise InvalidRequestError(f"run {run} has no target {position}")
-        ending = self._row(_rows.ENDINGS, "run=? AND position=?", run, position)
-        return _rows.to_target(row, self._intent(run, position), ending)
-
-    def pages(self, run: int, after: Place | None, limit: int, *, open_only: bool) -> list[Target]:
-        """Return targets of a run in the order of their places."""
-        select = _PAGE.format(f" AND {_OPEN}" if open_only else "")
-        return self.targets(run, select, run, *(after or _FIRST), limit)
-
-    def in_flight(self) -> list[Target]:
-        """Return the open targets of the latest run that have an intent, by its number."""
-        return self.targets(self.latest, _IN_FLIGHT, self.latest)
-
-    def written(self, run: int, before_number: int, limit: int) -> list[Target]:
-        """Return the targets that have an intent, the latest first."""
-        return self.targets(run, _WRITTEN, run, before_number, limit)
-
-    def ended(self, run: int, after_position: int, limit: int) -> list[Target]:
-        """Return the targets that have an ending, by position and without their intents."""
-        # Of 100,000 targets each further select takes seconds.
-        found = self.connection.execute(_ENDED, (run, after_position, limit)).fetchall()
-        width = len(_rows.TARGETS.columns) + 1
-        return [
-            _rows.to_target(
-                _rows.TARGETS.check(row[:width]), None, _rows.ENDINGS.check(row[width:])
-            )
-            for row in found
-        ]
-
-    def last_taken_back(self) -> dt.datetime | None:
-        """Return the time of the youngest intent of the latest run that was taken back."""
-        where = "run=? AND taken_back=1 ORDER BY number DESC LIMIT 1"
-        intent = self._row(_rows.INTENTS, where, self.latest)
-        return None if intent is None else dt.datetime.fromisoformat(intent[3])
-
-    def counts(self, run: int) -> Counter[OutcomeStatus | None]:
-        """Return how many targets ended how; none is counted that nothing ended so."""
-        select = "SELECT status, count(*) FROM endings WHERE run=? GROUP BY status"
-        found = self.connection.execute(select, (run,))
-        counts = Counter[OutcomeStatus | None]({OutcomeStatus(s): n for s, n in found})
-        counts[None] = self.runs[run - 1].total - counts.total()
-        return +counts
-
-    def sent(self, run: int) -> list[Row]:
-        """Return the checked rows of the requests of *run*, in order."""
-        select = "SELECT * FROM requests WHERE run=? ORDER BY second, credential"
-        return [_rows.REQUESTS.check(row) for row in self.connection.execute(select, (run,))]
-
-    def _intent(self, run: int, position: int) -> Row | None:
-        return self._row(
-            _rows.INTENTS,
-            "run=? AND position=? AND taken_back=0 ORDER BY number DESC LIMIT 1",
-            *(run, position),
-        )
-
-    def _row(self, table: _rows.Table, where: str, *args: Any) -> Row | None:
-        found = self.connection.execute(f"SELECT * FROM {table.name} WHERE {where}", args)  # noqa: S608 - text of our own
-        row = found.fetchone()
-        return None if row is None else table.check(row)
-
-    def _cell(self, select: str, *args: Any) -> Any:
-        row = self.connection.execute(select, args).fetchone()
-        return None if row is None else row[0]
-
     def _roll_back(self) -> None:
         import sqlite3
 
         # What can't be rolled back now is when somebody opens the file.
         with contextlib.suppress(sqlite3.Error):
             self.connection.rollback()
-
-
-_FIRST = (-(2**63), 0, 0)
-
-_OPEN = """NOT EXISTS (SELECT 1 FROM endings e
-  WHERE e.run=t.run AND e.position=t.position AND e.status NOT IN ('unknown', 'not_attempted'))"""
-
-_ENDED = """SELECT t.*, e.* FROM endings e LEFT JOIN targets t USING (run, position)
-  WHERE e.run=? AND e.position>? ORDER BY e.position LIMIT ?"""
-
-_STANDS = """run=? AND taken_back=0 AND NOT EXISTS (SELECT 1 FROM intents later
-  WHERE later.run=t.run AND later.position=t.position AND later.taken_back=0
-  AND later.number>t.number)"""
-
-_PAGE = """SELECT position FROM targets t WHERE run=? AND (rank, turn, position) > (?, ?, ?){}
-  ORDER BY rank, turn, position LIMIT ?"""
-
-_IN_FLIGHT = f"SELECT position FROM intents t WHERE {_STANDS} AND {_OPEN} ORDER BY number"  # noqa: S608 - all of it our own
-
-_WRITTEN = f"""SELECT position FROM intents t WHERE {_STANDS} AND number<?
-  ORDER BY number DESC LIMIT ?"""  # noqa: S608 - as above

@@ -41,6 +41,12 @@ class Run:
         credentials: The fingerprints of the tokens, in order, as far as they are known.
         versions: Of this package and of Python, by name.
         options: What the run was told, by the names of the arguments.
+        server:
+            Which server it reaches: a base URL, or ``emulated:`` and the digest of an
+            emulated Cloudflare. Empty: it is not known.
+        written:
+            How many writes it was about to send when the journal was opened, those that
+            it took back counted in. 0: it has surely written nothing.
     """
 
     number: int
@@ -54,6 +60,8 @@ class Run:
     credentials: tuple[str, ...] = ()
     versions: Mapping[str, str] = attrs.field(factory=dict)
     options: Mapping[str, Any] = attrs.field(factory=dict)
+    server: str = ""
+    written: int = 0
 
 
 @attrs.frozen(kw_only=True)

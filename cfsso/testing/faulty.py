@@ -71,6 +71,11 @@ class FaultyTransport:
         return f"FaultyTransport({self._inner!r}, seed={self.seed}, rate={self._rate})"
 
     @property
+    def server(self) -> str:
+        """Which server the inner transport reaches. Empty: it does not say."""
+        return str(getattr(self._inner, "server", ""))
+
+    @property
     def rate(self) -> float:
         """The share of requests that a fault befalls by chance; yours to change."""
         return self._rate

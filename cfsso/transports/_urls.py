@@ -47,6 +47,18 @@ def checked_base_url(url: Any) -> str:
     return url.rstrip("/")
 
 
+def canonical(base_url: str) -> str:
+    """Return a checked base URL in the one spelling by which servers are told apart."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    address = _address(host)
+    if address is not None:
+        host = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - as IP has it
+    usual = 443 if parts.scheme == "https" else 80
+    port = "" if parts.port in {None, usual} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path}".rstrip("/")
+
+
 def check_proxy(proxy: Secret, base_url: str) -> None:
     """
     Refuse what is no URL of a proxy, and a proxy that would see the token.

@@ -15,7 +15,7 @@ from cfsso._version import __version__
 from cfsso.errors import CfssoError, InvalidRequestError, WriteState
 from cfsso.transports._aiohttp_answers import failure, read
 from cfsso.transports._aiohttp_direct import Direct, is_possible, is_watched
-from cfsso.transports._urls import BASE_URL, check_proxy, checked_base_url
+from cfsso.transports._urls import BASE_URL, canonical, check_proxy, checked_base_url
 from cfsso.transports.base import Request, Response
 from cfsso.transports.credentials import Credentials, Secret, TokenSource
 
@@ -100,6 +100,11 @@ class AiohttpTransport:
 
     def __repr__(self) -> str:
         return f"<AiohttpTransport {self._base_url}>"
+
+    @property
+    def server(self) -> str:
+        """Which server it reaches: the base URL in its one spelling."""
+        return canonical(self._base_url)
 
     async def send(self, request: Request) -> Response:
         """Send *request* once; see `Transport.send`."""

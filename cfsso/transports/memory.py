@@ -29,6 +29,11 @@ class InMemoryTransport:
     def __repr__(self) -> str:
         return f"InMemoryTransport({self._cloud!r})"
 
+    @property
+    def server(self) -> str:
+        """Which Cloudflare it reaches: ``emulated:`` and the emulator's identity."""
+        return f"emulated:{self._cloud.identity}"
+
     async def send(self, request: Request) -> Response:
         """
         Put *request* to the emulator; the answer comes after the emulator's latency.

@@ -79,6 +79,11 @@ class PacingTransport:
     def __repr__(self) -> str:
         return f"PacingTransport({self._inner!r})"
 
+    @property
+    def server(self) -> str:
+        """Which server the inner transport reaches. Empty: it does not say."""
+        return str(getattr(self._inner, "server", ""))
+
     async def send(self, request: Request) -> Response:
         """
         Send *request* as soon as it may be; see `Transport.send`.

@@ -107,6 +107,11 @@ class RetryingTransport:
     def __repr__(self) -> str:
         return f"RetryingTransport({self._inner!r})"
 
+    @property
+    def server(self) -> str:
+        """Which server the inner transport reaches. Empty: it does not say."""
+        return str(getattr(self._inner, "server", ""))
+
     async def send(self, request: Request) -> Response:
         """
         Send *request*, again if need be; see `Transport.send`.

@@ -101,7 +101,7 @@ class TestFiles:
         with pytest.raises(cfsso.InvalidRequestError) as caught:
             await Journal.create(path)
 
-        assert f"{path} exists: go on with it (cfsso resume {path}), or give another name" == str(
+        assert (f"{path} exists: resume it if it is a journal, or give another name") == str(
             caught.value
         )
         assert b"precious" == _content(path)
@@ -206,18 +206,19 @@ class TestFiles:
         """A journal of a later version is left to it."""
         await (await begun(path, target(0))).aclose()
         with contextlib.closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA user_version=2")
+            database.execute("PRAGMA user_version=3")
 
         with pytest.raises(
-            cfsso.InvalidRequestError, match="format 2, and this cfsso reads 1: upg"
+            cfsso.InvalidRequestError, match="format 3, and this cfsso reads 2: upg"
         ):
             await Journal.open(path)
 
     async def test_reading_only(self, path: Path) -> None:
-        """A reader sees what the owner writes, and can't write."""
-        journal = await begun(path, target(0))
-        reader = await Journal.open(path, readonly=True)
+        """A reader has what stood there when it opened the journal, and can't write."""
+        journal = await begun(path, target(0), target(1))
         await journal.end({0: ending(0)})
+        reader = await Journal.open(path, readonly=True)
+        await journal.end({1: ending(1)})
 
         assert [target(0, ending=ending(0))] == await reader.endings()
         for write in (reader.finish(), reader.begin(feed([]), kind=RunKind.APPLY)):
@@ -318,7 +319,7 @@ class TestOwners:
 
         with pytest.raises(cfsso.InvalidRequestError, match=r"run\.cfsso: No locks available"):
             await Journal.open(path)
-        with pytest.raises(cfsso.InvalidRequestError, match="other: No locks available; nothing"):
+        with pytest.raises(cfsso.InvalidRequestError, match="other: No locks available: give a "):
             await Journal.create(other)
         assert ["run.cfsso"] == _names(path.parent)
 
@@ -327,17 +328,17 @@ class TestOwners:
     ) -> None:
         """Whoever is cancelled while a journal is opened does not keep it."""
         at_work, go_on, opened = threading.Event(), threading.Event(), threading.Event()
-        existing = _opening.existing
+        to_write = _opening.to_write
 
-        def slowly(name: str, *, readonly: bool) -> Store:
+        def slowly(name: str, server: str) -> Store:
             at_work.set()
             go_on.wait()
-            store = existing(name, readonly=readonly)
+            store = to_write(name, server)
             opened.set()
             return store
 
         await (await begun(path, target(0))).aclose()
-        monkeypatch.setattr(_opening, "existing", slowly)
+        monkeypatch.setattr(_opening, "to_write", slowly)
         opening = asyncio.create_task(Journal.open(path))
         await asyncio.sleep(0)
         at_work.wait()

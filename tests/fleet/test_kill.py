@@ -37,5 +37,5 @@ async def test_a_journal_that_was_not_finished_may_be_deleted(tmp_path: Path) ->
     journal.write_bytes(b"")
     connectors = cfsso.AsyncSSOConnectors(cfsso.InMemoryTransport(cfsso.CloudflareEmulator()))
 
-    with pytest.raises(cfsso.InvalidRequestError, match="but empty: delete it and apply again"):
+    with pytest.raises(cfsso.InvalidRequestError, match="but empty: delete it and start again"):
         await anext(resume(connectors, journal))

@@ -164,7 +164,7 @@ class Trial:
                 shutil.copy(there, here)
                 half = half or (bool(end) and there.stat().st_size > 0)
         try:
-            store = _opening.existing(str(copy), readonly=True)
+            store = _opening.to_read(str(copy))
         except cfsso.InvalidRequestError as error:
             # It was made, and nothing was put into it.
             self._demand("is no journal of cfsso, but empty: delete it" in str(error), str(error))

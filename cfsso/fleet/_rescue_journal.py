@@ -1,0 +1,201 @@
+"""The journal of a rescue: written as well as can be, and never in the way of a write."""
+
+import asyncio
+import contextvars
+import datetime as dt
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from cfsso._log import log
+from cfsso.errors import InvalidRequestError
+from cfsso.fleet import _complaints, _opening, _plain, _rows
+from cfsso.fleet._store import Record, Store
+from cfsso.fleet._targets import Ending, Intent, RunKind, Target
+from cfsso.fleet.outcomes import Outcome
+from cfsso.models import SSOConnector
+
+# What is sent to disable a connector.
+_BODY: Final = '{"enabled":false}'
+# So many records may wait for a disk that hangs; they take about 50 MB.
+_MOST: Final = 50_000
+
+_Queue: TypeAlias = "queue.SimpleQueue[Record | None]"
+
+
+class RescueJournal:
+    """
+    Best-effort record of a rescue: never blocks, delays or stops a write.
+
+    It is the journal of one run, whose targets are added as they are found. A thread
+    of its own does all the work, and what is handed in is durable soon after. If that
+    can't be, a warning says so once, and the rest is not recorded.
+
+    Attributes:
+        path: Where it is.
+        problem: Why it can't be kept, in one sentence. Empty: it can.
+    """
+
+    def __init__(self, path: str, make: Callable[[], Store], options: Mapping[str, Any]) -> None:
+        self.path = path
+        self.problem = ""
+        self._make = make
+        self._options = options
+        self._queue: _Queue = queue.SimpleQueue()
+        self._over = threading.Event()
+        # As a daemon, since a disk that hangs must not keep the process from its end.
+        work = partial(contextvars.copy_context().run, self._work)
+        self._thread = threading.Thread(target=work, name="cfsso-rescue-journal", daemon=True)
+
+    @classmethod
+    def start(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        server: str,
+        options: Mapping[str, Any],
+        keep: bool = True,
+    ) -> "RescueJournal":
+        """
+        Begin a journal; return at once.
+
+        Args:
+            path: The file to be made. One that exists is left alone.
+            server: Which server the rescue reaches. Empty: not known.
+            options: What the rescue was told, as plain data.
+            keep: Whether the file stays if there was nothing to write.
+
+        Raises:
+            InvalidRequestError: *path* is no name of a file.
+        """
+        name = _opening.name_of(path)
+
+        def make() -> Store:
+            """Make the file."""
+            store = _opening.create(name, server)
+            store.keep = keep
+            return store
+
+        journal = cls(name, make, options)
+        journal._thread.start()
+        return journal
+
+    def intend(self, account_id: str, found: SSOConnector) -> None:
+        """Record that *found* is about to be disabled; return at once."""
+        self._put(partial(_intend, account_id=account_id, found=found, at=_plain.now()))
+
+    def end(self, outcome: Outcome) -> None:
+        """Record what became of a connector, or of an account as a whole; return at once."""
+        self._put(partial(_end, outcome=outcome, at=_plain.now()))
+
+    async def aclose(self, *, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - of the disk, not of a task
+        """
+        Write what is left and close the file.
+
+        The run has ended if all of its targets have. A second call does nothing.
+
+        Args:
+            timeout: Seconds to wait for the disk, in real time; then it is left to itself.
+        """
+        self._queue.put(None)
+        waiter = ThreadPoolExecutor(1, "cfsso-rescue-journal-end")
+        wait = asyncio.get_running_loop().run_in_executor(waiter, self._over.wait, timeout)
+        try:
+            over = await wait
+        finally:
+            # Whoever is cancelled here leaves no thread behind that waits.
+            self._over.set()
+            waiter.shutdown(wait=False)
+        if not over:
+            self._fail(f"{self.path}: its disk has not answered for {timeout:g} s")
+
+    def _put(self, record: Record) -> None:
+        if self.problem:
+            return
+        if self._queue.qsize() >= _MOST:
+            self._fail(f"{self.path}: its disk does not answer")
+            return
+        self._queue.put(record)
+
+    def _fail(self, problem: str) -> None:
+        if not self.problem:
+            self.problem = problem
+            log().warning("the record of this rescue is not complete: %s", problem)
+
+    def _work(self) -> None:
+        """Do all that blocks."""
+        try:
+            self._keep()
+        except InvalidRequestError as error:
+            self._fail(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rescue goes on
+            self._fail(_complaints.unkept(self.path, error))
+        finally:
+            self._over.set()
+
+    def _keep(self) -> None:
+        store = self._make()
+        try:
+            store.begin()
+            store.seal(store.new_run(RunKind.BREAK_GLASS, options=dict(self._options)), {})
+            for records in self._batches():
+                store.commit(records, {})
+            if not store.counts(store.latest)[None]:
+                ended = attrs.evolve(store.runs[-1], ended=_plain.now())
+                store.commit([partial(Store.end_run, run=ended)], {})
+        finally:
+            store.close({})
+
+    def _batches(self) -> Iterator[list[Record]]:
+        """Yield what has come since the last time, until there is no more to come."""
+        while True:
+            batch = [self._queue.get()]
+            batch += [self._queue.get() for _ in range(self._queue.qsize())]
+            records = [record for record in batch if record is not None]
+            if records:
+                yield records
+            if len(records) < len(batch):
+                return
+
+
+def _intend(store: Store, *, account_id: str, found: SSOConnector, at: dt.datetime) -> None:
+    position = _join(store, account_id, found.id)
+    intent = Intent(at=at, before=found, body=_BODY)
+    store.put_intent(position, _rows.of_intent(intent))
+
+
+def _end(store: Store, *, outcome: Outcome, at: dt.datetime) -> None:
+    change = outcome.change
+    position = _join(store, change.account_id, change.sso_connector_id)
+    ending = Ending(
+        status=outcome.status,
+        at=at,
+        before=outcome.before,
+        after=outcome.after,
+        error=outcome.error,
+        attempts=outcome.attempts,
+        note=outcome.note,
+    )
+    store.put_endings({position: _rows.of_ending(ending)})
+
+
+def _join(store: Store, account_id: str, sso_connector_id: str) -> int:
+    """Return the position of a target in the run, which it joins if it is not there yet."""
+    position = store.position_of(account_id, sso_connector_id)
+    if position is None:
+        position = store.runs[-1].total
+        store.join(
+            Target(
+                position=position,
+                account_id=account_id,
+                sso_connector_id=sso_connector_id,
+                wished={"enabled": False},
+            )
+        )
+    return position
