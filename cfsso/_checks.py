@@ -97,3 +97,35 @@ def ascii_form(domain: str) -> str | None:
         return (domain if domain.isascii() else domain.encode("idna").decode()).lower()
     except UnicodeError:
         return None
+
+
+def domain_form(domain: str) -> str:
+    """
+    Return what the spellings of one domain have in common: A-labels in lower case.
+
+    Unlike the form of IDNA 2003 it takes no letter for another one, such as "ss" for "ß":
+    whose domain is written is not a matter of looks. A dot at the end counts for nothing.
+    """
+    # Its length first: the codec takes its time with long texts.
+    if domain.isascii() or len(domain) > _DOMAIN_BYTES:
+        return domain.lower().removesuffix(".")
+    return ".".join(map(_label_form, domain.split("."))).removesuffix(".")
+
+
+def same_domain(one: str | None, other: str | None) -> bool:
+    """Whether both are the same e-mail domain; what is none is the same as nothing."""
+    return bool(one and other) and domain_form(one or "") == domain_form(other or "")
+
+
+def _label_form(label: str) -> str:
+    if label.isascii():
+        return label.lower()
+    # By letter, since the lower case of a text depends on what stands beside a letter.
+    plain = "".join(map(_lower, label))
+    return f"xn--{plain.encode('punycode').decode()}"
+
+
+def _lower(char: str) -> str:
+    lower = char.lower()
+    # The lower case of the Kelvin sign is an ASCII letter, and that of some others two letters.
+    return lower if len(lower) == 1 and lower.isascii() == char.isascii() else char

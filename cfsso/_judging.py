@@ -169,11 +169,10 @@ def judge_create(
     span: Span | None,
 ) -> Finding:
     """Say what became of a create, by a list that may have *left_out* some."""
-    domain = _checks.ascii_form(email_domain)
     findings = [
         _judge_candidate(connector, wished, span)
         for connector in connectors
-        if _checks.ascii_form(connector.email_domain or "") == domain
+        if _checks.same_domain(connector.email_domain, email_domain)
     ]
     if not findings:
         return _absent(Settlement.NOT_APPLIED, "a list does not show it", left_out)

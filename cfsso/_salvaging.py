@@ -1,6 +1,6 @@
 """What can be read of a list in which some connectors are odd: one must not hide the others."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import attrs
@@ -17,8 +17,8 @@ class Salvage:
     What can be read of a list.
 
     Attributes:
-        connectors: Each once, in the order of the answer, with what can be read of it.
-        lost: How many others the account has.
+        connectors: Those kept, each once, in the order of the answer, as far as can be read.
+        lost: How many connectors the account has that can't be told.
         odd: Of those that can be read in part only, the problem, by id.
     """
 
@@ -32,9 +32,13 @@ def read(request: Request, response: Response) -> _wire.Answer:
     return _wire.read(request, response, _converter.decode_leniently)
 
 
-def salvage(answer: _wire.Answer) -> Salvage:
+def salvage(answer: _wire.Answer, only: Collection[str] | None = None) -> Salvage:
     """
     Return what can be read of a list.
+
+    Args:
+        answer: The list.
+        only: The ids of the connectors that are kept. ``None``: all are.
 
     Raises:
         APIResponseValidationError: It is no list.
@@ -49,6 +53,8 @@ def salvage(answer: _wire.Answer) -> Salvage:
         connector, problem = _salvaged(item)
         if connector is None:
             lost += 1
+            continue
+        if only is not None and connector.id not in only:
             continue
         if problem:
             odd[connector.id] = problem

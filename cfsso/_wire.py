@@ -234,7 +234,7 @@ def read_created(answer: Answer, email_domain: str, wished: Mapping[str, bool]) 
     connector = _connector(answer, result, path)
     if not connector.id:
         raise answer.unreadable(f"expected str at {path}.id")
-    if _checks.ascii_form(connector.email_domain or "") != _checks.ascii_form(email_domain):
+    if not _checks.same_domain(connector.email_domain, email_domain):
         raise answer.unreadable(f"expected {email_domain} at {path}.email_domain")
     _check_shown(answer, connector, wished)
     return connector

@@ -1,5 +1,7 @@
 """The six operations, and the question behind each write: did it happen?"""
 
+from collections.abc import Collection
+
 from cfsso import _judging, _salvaging, _wire
 from cfsso._client import Client
 from cfsso._exchange import exchange, read_all, read_one
@@ -282,9 +284,17 @@ class AsyncSSOConnectors(Client):
         call = self._call("verify_token", account_id)
         return await call.run(verify(self._transport, call, request, self.credential))
 
-    async def _list_for_rescue(self, account_id: str) -> _salvaging.Salvage:
-        """List an account as `list` does, but let no odd connector hide the others."""
+    async def _list_for_rescue(
+        self, account_id: str, *, only: Collection[str] | None = None
+    ) -> _salvaging.Salvage:
+        """
+        List an account as `list` does, but let no odd connector hide the others.
+
+        Args:
+            account_id: 32 letters and digits.
+            only: The ids of the connectors that are kept. ``None``: all are.
+        """
         request = _wire.build_list(account_id)
         call = self._call("list", account_id)
         work = exchange(self._transport, call, request, _salvaging.read)
-        return _salvaging.salvage(await call.run(work))
+        return _salvaging.salvage(await call.run(work), only)

@@ -210,3 +210,55 @@ def test_any_text_is_a_domain_or_has_a_problem(text: str) -> None:
         assert form is not None
         assert form.isascii()
         assert len(form) <= 253
+
+
+SAME = [
+    ("example.com", "EXAMPLE.com"),
+    ("example.com", "example.com."),
+    ("bücher.example", "xn--bcher-kva.example"),
+    ("BÜCHER.example", "XN--BCHER-KVA.Example."),
+    ("straße.example", "xn--strae-oqa.example"),
+    ("STRAẞE.example", "straße.example"),
+    ("ΟΔΟΣ.example", "οδοσ.example"),
+    ("a b.example", "A B.example"),
+    ("\ud800É.example", "\ud800é.example"),
+    ("é" * 300, "É" * 300),
+]
+# Pairs that IDNA 2003 takes for one.
+OTHERS = [
+    ("strasse.example", "straße.example"),
+    ("strasse.example", "xn--strae-oqa.example"),
+    ("kelvin.example", "\N{KELVIN SIGN}elvin.example"),
+    ("οδος.example", "οδοσ.example"),
+    ("example.com", "ex\u00adample.com"),
+    ("example.com", "example\N{IDEOGRAPHIC FULL STOP}com"),
+    ("example.com", "ｅxample.com"),  # noqa: RUF001 (it is not the letter that it looks like)
+    ("office.example", "o\N{LATIN SMALL LIGATURE FFI}ce.example"),
+    ("abc.example", "xn--abc-.example"),
+    ("istanbul.example", "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}stanbul.example"),
+    ("", ""),
+    (None, None),
+    (None, "none"),
+    (".", ""),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME, ids=ascii)
+def test_spellings_of_one_domain(one: str, other: str) -> None:
+    """Case, A-labels and a dot at the end make no other domain."""
+    assert _checks.same_domain(one, other)
+    assert _checks.same_domain(other, one)
+
+
+@pytest.mark.parametrize(("one", "other"), OTHERS, ids=ascii)
+def test_what_only_looks_like_a_domain_is_another_one(one: str | None, other: str | None) -> None:
+    """No letter is taken for another one, whatever IDNA 2003 says."""
+    assert not _checks.same_domain(one, other)
+    assert not _checks.same_domain(other, one)
+
+
+@given(st.text(), st.text())
+def test_any_text_can_be_compared(one: str, other: str) -> None:
+    """No text makes the comparison fail, and equal ones are the same."""
+    assert bool(one) is _checks.same_domain(one, one)
+    assert _checks.same_domain(one, other) is _checks.same_domain(other, one)

@@ -58,6 +58,15 @@ def test_what_has_no_id_is_counted_as_lost(item: Any) -> None:
     assert ([CONNECTOR], 4) == ([connector.id for connector in found.connectors], found.lost)
 
 
+def test_only_those_asked_for_are_kept() -> None:
+    """The others are not lost, and what can't be told is, whatever was asked for."""
+    answer = success([7, shown(), shown(id=OTHER, enabled="x")])
+
+    found = _salvaging.salvage(_salvaging.read(LISTING, answer), [OTHER])
+
+    assert ([OTHER], [OTHER], 1) == ([c.id for c in found.connectors], [*found.odd], found.lost)
+
+
 @pytest.mark.parametrize("states", [(True, False), (False, True), (None, False), (False, None)])
 def test_one_that_stands_twice_is_disabled_only_if_it_is_both_times(states: Any) -> None:
     """Whoever may be locked out counts as locked out."""

@@ -214,6 +214,11 @@ def made(created: float | None, **members: Any) -> cfsso.SSOConnector:
 CREATES: dict[str, tuple[list[cfsso.SSOConnector], int, Is]] = {
     "made": ([made(5)], 0, Is.APPLIED),
     "made, in other letters": ([made(5, email_domain=DOMAIN.upper())], 0, Is.APPLIED),
+    "one that only looks alike": (
+        [made(5, email_domain=DOMAIN.replace("k", "\N{KELVIN SIGN}").replace("i", "ｉ"))],  # noqa: RUF001 (not the letter that it looks like)
+        0,
+        Is.NOT_APPLIED,
+    ),
     "made, beside an old one": ([made(-2 * DAY), made(5)], 0, Is.APPLIED),
     "made, others left out": ([made(5)], 2, Is.APPLIED),
     "none": ([], 0, Is.NOT_APPLIED),

@@ -1,12 +1,13 @@
-"""Text from elsewhere becomes one harmless line."""
+"""Text from elsewhere becomes one harmless line, and any time a text."""
 
+import datetime as dt
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfsso._text import printable
+from cfsso._text import printable, rfc3339, shown_time
 
 
 def is_one_safe_line(text: str) -> bool:
@@ -69,3 +70,39 @@ def test_text_beyond_the_limit_ends_in_an_ellipsis(expected: str, limit: int) ->
 def test_limit_is_200_unless_told() -> None:
     """A line is kept to 200 characters."""
     assert "x" * 199 + "…" == printable("x" * 201)
+
+
+@pytest.mark.parametrize(
+    ("people", "machines", "moment"),
+    [
+        ("2026-03-02 08:15:42 UTC", "2026-03-02T08:15:42.500000Z", "2026-03-02T09:15:42.5+01:00"),
+        ("0800-01-01 00:00:00 UTC", "0800-01-01T00:00:00Z", "0800-01-01T00:00:00Z"),
+        (
+            "0001-01-01 00:00:00 +01:00",
+            "0001-01-01T00:00:00+01:00",
+            "0001-01-01T00:00:00+01:00",
+        ),
+        (
+            "9999-12-31 23:59:59 -23:59:30",
+            "9999-12-31T23:59:59.900000-23:59:30",
+            "9999-12-31T23:59:59.9-23:59:30",
+        ),
+        ("0001-01-01 00:00:00 UTC", "0001-01-01T00:00:00Z", "0001-01-01T01:00:00+01:00"),
+    ],
+)
+def test_times(people: str, machines: str, moment: str) -> None:
+    """A time is told in UTC, and one that UTC does not have with its own offset."""
+    aware = dt.datetime.fromisoformat(moment)
+    assert (people, machines) == (shown_time(aware), rfc3339(aware))
+    assert aware == dt.datetime.fromisoformat(machines)
+
+
+@given(
+    st.datetimes(
+        timezones=st.timezones() | st.just(dt.timezone(dt.timedelta(hours=-23, minutes=-59)))
+    )
+)
+def test_any_time_can_be_told(moment: dt.datetime) -> None:
+    """No time is an error, and what is told to machines is that time."""
+    assert moment == dt.datetime.fromisoformat(rfc3339(moment))
+    assert shown_time(moment)

@@ -320,6 +320,7 @@ def test_how_many_are_missing(expected: int, members: Any) -> None:
         ("expected a.example at $.result.email_domain", shown()),
         ("expected a.example at $.result.email_domain", shown(email_domain=None)),
         ("expected a.example at $.result.email_domain", shown(email_domain="a..\ud800é"[:3])),
+        ("expected a.example at $.result.email_domain", shown(email_domain="ａ.example")),  # noqa: RUF001 (not the letter that it looks like)
         (
             "the answer shows use_fedramp_language=True",
             shown(email_domain="a.example", use_fedramp_language=True),

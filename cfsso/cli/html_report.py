@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from cfsso._text import shown_time
 from cfsso._version import __version__
 from cfsso.cli import exit_codes, html_results, reports, summary
 from cfsso.cli.endings import CommandEnded
@@ -76,7 +77,7 @@ def _style() -> str:
 def _body(report: Report) -> Iterator[str]:
     run = report.run
     yield "<body>"
-    yield f"<header><p>{reports.kind_of(run)}, begun {reports.moment(run.begun)}</p>"
+    yield f"<header><p>{reports.kind_of(run)}, begun {shown_time(run.begun)}</p>"
     yield f"<h1>{_name(report)}</h1>"
     yield f'<p class="verdict {_color(report)}">{_verdict(report)}</p></header>'
     yield "<main>"
@@ -86,7 +87,7 @@ def _body(report: Report) -> Iterator[str]:
     yield from _requests(report)
     yield from _runs(report)
     yield "</main>"
-    made = reports.moment(dt.datetime.now(dt.UTC))
+    made = shown_time(dt.datetime.now(dt.UTC))
     yield f"<footer>Written {made} by cfsso {__version__}. All times are in UTC.</footer>"
     yield "</body>\n</html>"
 
@@ -199,9 +200,9 @@ def _runs(report: Report) -> Iterator[str]:
     )
     yield f"<thead><tr>{heads}</tr></thead><tbody>"
     for run in report.runs:
-        ended = reports.moment(run.ended) if run.ended else "not ended"
+        ended = shown_time(run.ended) if run.ended else "not ended"
         cells = (
-            *(reports.kind_of(run), reports.moment(run.begun), ended),
+            *(reports.kind_of(run), shown_time(run.begun), ended),
             reports.tally(report.counts[run.number]),
         )
         yield f'<tr><th scope="row">{run.number}</th><td>{"</td><td>".join(cells)}</td></tr>'

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import cfsso
+from cfsso._text import shown_time
 from cfsso.cli import reports, summary
 from cfsso.cli.html_text import scrolling, text
 from cfsso.cli.reports import Report
@@ -172,8 +173,9 @@ def _shown(outcome: Outcome, seen: cfsso.SSOConnector) -> str:
 def _clock(moment: dt.datetime | None, begun: dt.datetime) -> str:
     if moment is None:
         return _NONE
-    moment, begun = moment.astimezone(dt.UTC), begun.astimezone(dt.UTC)
-    return f"{moment:%H:%M:%S}" if moment.date() == begun.date() else f"{moment:%Y-%m-%d %H:%M:%S}"
+    whole = shown_time(moment).removesuffix(" UTC")
+    day, _, clock = whole.partition(" ")
+    return clock if shown_time(begun).startswith(day) else whole
 
 
 def _statuses(targets: Iterable[Recorded]) -> str:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-from cfsso.cli import reports
+from cfsso._text import shown_time
 from cfsso.cli.html_text import scrolling, text
 from cfsso.cli.windows import LIMIT, Window
 
@@ -29,7 +29,7 @@ def timeline(window: Window, number: int) -> str:
     """Return a figure with its words; *number* tells its ids from those of others."""
     said = (
         f"{window.sent:,} requests; at most {window.peak:,} of {LIMIT.requests:,} in"
-        f" {LIMIT.seconds:.0f} seconds, at {reports.moment(window.peak_at)}."
+        f" {LIMIT.seconds:.0f} seconds, at {shown_time(window.peak_at)}."
     )
     name = f"Token {text(window.credential)}" if window.credential else "Token not known"
     drawing = _Drawing(window)

@@ -1,6 +1,5 @@
 """JSON Lines: one object a target, in ASCII, each with ids and a status."""
 
-import datetime as dt
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +9,7 @@ import click
 import cfsso
 from cfsso.cli.results import Result
 from cfsso.cli.streams import OutputError
-from cfsso.fleet import Outcome
+from cfsso.fleet import Outcome, _plain
 
 
 def emit(record: Mapping[str, Any]) -> None:
@@ -83,8 +82,8 @@ def of_connector(connector: cfsso.SSOConnector) -> dict[str, Any]:
         "enabled": connector.enabled,
         "use_fedramp_language": connector.use_fedramp_language,
         "verification": _of_verification(connector.verification) or None,
-        "created_on": _time(connector.created_on),
-        "updated_on": _time(connector.updated_on),
+        "created_on": _plain.of_time(connector.created_on),
+        "updated_on": _plain.of_time(connector.updated_on),
     }
     return {**connector.extra, **_present(known)}
 
@@ -96,9 +95,3 @@ def _of_verification(verification: cfsso.Verification) -> dict[str, Any]:
 
 def _present(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
-
-
-def _time(moment: dt.datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 import cfsso
-from cfsso._text import printable
+from cfsso._text import printable, shown_time
 from cfsso.cli.results import Result
 from cfsso.cli.screen import say
 
@@ -193,4 +193,4 @@ def _state(value: bool | None) -> str:  # noqa: FBT001 - a value to show, not a 
 
 
 def _time(moment: dt.datetime | None) -> str:
-    return "-" if moment is None else f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return "-" if moment is None else shown_time(moment)

@@ -1,6 +1,5 @@
 """What a journal says of one of its runs: read once, shown as lines or as objects."""
 
-import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 import cfsso
+from cfsso._text import shown_time
 from cfsso.cli import records, render, summary
 from cfsso.cli.windows import LIMIT, Window, of_activity
 from cfsso.fleet import Outcome, Recorded, Run, RunKind, _plain
@@ -128,7 +128,7 @@ def facts(report: Report) -> dict[str, str]:
     return {
         "journal": report.journal,
         "run": f"{run.number} of {len(report.runs)}: {kind_of(run)}",
-        "begun": moment(run.begun),
+        "begun": shown_time(run.begun),
         "ended": _ending(report),
         "plan": run.plan[:_DIGITS] if run.plan else "-",
         "tokens": ", ".join(tokens) or "-",
@@ -143,11 +143,6 @@ def kind_of(run: Run) -> str:
     if run.kind is RunKind.REVERT:
         return f"{run.kind.value} of run {run.reverts}"
     return run.kind.value
-
-
-def moment(time: dt.datetime) -> str:
-    """Return a time for people, to the second."""
-    return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def lasted(seconds: float) -> str:
@@ -172,7 +167,7 @@ def tally(counts: Mapping[str, int]) -> str:
 def _ending(report: Report) -> str:
     if report.run.ended is None:
         return "not ended: what it has not come to yet counts as not_attempted"
-    return f"{moment(report.run.ended)}, after {lasted(report.seconds)}"
+    return f"{shown_time(report.run.ended)}, after {lasted(report.seconds)}"
 
 
 def _requests(windows: Sequence[Window]) -> str:
@@ -198,7 +193,7 @@ def _show_runs(console: Console, report: Report) -> None:
     for run in report.runs:
         unended = "" if run.ended else "; not ended"
         cells = (
-            *(str(run.number), kind_of(run), moment(run.begun)),
+            *(str(run.number), kind_of(run), shown_time(run.begun)),
             f"{tally(report.counts[run.number])}{unended}",
         )
         table.add_row(*map(render.cell, cells))

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 
+from cfsso._text import rfc3339
 from cfsso.emulator import answers
 from cfsso.emulator.clock import Clock
 from cfsso.errors import InvalidRequestError
@@ -129,8 +130,7 @@ class Tokens:
             raise answers.forbidden()
         shown["status"] = issued.status_by(self._clock)
         if issued.expires_on is not None:
-            expires_on = issued.expires_on.astimezone(dt.UTC).replace(tzinfo=None)
-            shown["expires_on"] = f"{expires_on.isoformat(timespec='seconds')}Z"
+            shown["expires_on"] = rfc3339(issued.expires_on.replace(microsecond=0))
         return shown
 
     def state(self) -> dict[str, list[str]]:

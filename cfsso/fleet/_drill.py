@@ -1,11 +1,10 @@
 """A rehearsal of an account's rescue: everything but the writing."""
 
 import asyncio
-import datetime as dt
 from collections.abc import Sequence
 from typing import Final
 
-from cfsso._text import printable
+from cfsso._text import printable, shown_time
 from cfsso.connectors import AsyncSSOConnectors
 from cfsso.errors import CfssoError
 from cfsso.fleet._locked import look, whole
@@ -60,7 +59,7 @@ def _said(token: TokenInfo | CfssoError) -> str:
         return f"the token is {printable(str(token.raw_status or 'of unknown status'))}"
     if token.expires_on is None:
         return "the token works, with no end"
-    until = f"the token works until {token.expires_on.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+    until = f"the token works until {shown_time(token.expires_on)}"
     days = (token.expires_on - now()).days
     if days >= _SOON:
         return until

@@ -74,8 +74,7 @@ class Seen:
         return tuple(c for c in self.connectors if c.enabled is not False)
 
     def _is_meant(self, connector: SSOConnector) -> bool:
-        named = _checks.ascii_form((connector.email_domain or "").removesuffix("."))
-        return named == _checks.ascii_form(self.domain or "")
+        return _checks.same_domain(connector.email_domain, self.domain)
 
 
 async def look(connectors: AsyncSSOConnectors, account_id: str, domain: str | None) -> Seen:

@@ -10,6 +10,7 @@ import attrs
 from cfsso import _converter
 from cfsso._checks import identifier
 from cfsso._converter import ConversionError
+from cfsso._text import in_utc
 from cfsso.errors import InvalidRequestError
 
 _Word = TypeVar("_Word", bound=enum.StrEnum)
@@ -114,8 +115,7 @@ class Node:
         try:
             moment = dt.datetime.fromisoformat(self.text())
             if moment.tzinfo is not None:
-                # Which times at the ends of the calendar do not have.
-                return moment.astimezone(dt.UTC)
-        except (ValueError, OverflowError):
+                return in_utc(moment)
+        except ValueError:
             pass
         raise self.wrong("expected a time with its offset (RFC 3339)")

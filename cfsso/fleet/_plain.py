@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cfsso import _converter, errors
+from cfsso._text import rfc3339
 from cfsso.errors import CfssoError, Settlement, UnconfirmedWriteError, WriteState
 from cfsso.models import ResponseInfo, SSOConnector, Verification
 from cfsso.transports.base import Request
@@ -35,10 +36,8 @@ def to_connector(value: Any, path: str) -> SSOConnector:
 
 
 def of_time(moment: dt.datetime | None) -> str | None:
-    """Return a time in UTC as RFC 3339 has it."""
-    if moment is None:
-        return None
-    return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+    """Return a time as RFC 3339 has it."""
+    return None if moment is None else rfc3339(moment)
 
 
 def now() -> dt.datetime:

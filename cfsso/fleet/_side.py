@@ -59,9 +59,8 @@ class Side:
     def _find(self, listed: Sequence[SSOConnector]) -> SSOConnector | None:
         if self.before is not None:
             return next((one for one in listed if one.id == self.before.id), None)
-        domain = _checks.ascii_form(self.email_domain)
         return _most_important(
-            [one for one in listed if _checks.ascii_form(one.email_domain or "") == domain]
+            [one for one in listed if _checks.same_domain(one.email_domain, self.email_domain)]
         )
 
     def shows(self, found: SSOConnector | None) -> bool:

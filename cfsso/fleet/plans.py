@@ -185,7 +185,7 @@ class Plan:
 
 def domain_key(domain: str | None) -> str:
     """Return what a domain is compared by; empty if there is none."""
-    return "" if domain is None else _checks.ascii_form(domain) or domain.lower()
+    return "" if domain is None else _checks.domain_form(domain)
 
 
 def is_plan(content: bytes) -> bool:

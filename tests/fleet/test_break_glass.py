@@ -463,6 +463,27 @@ async def test_one_domain_only(domain: str) -> None:
     assert [named] == [c.email_domain for c in cloud.connectors(account) if not c.enabled]
 
 
+@pytest.mark.parametrize(
+    ("domain", "shown"),
+    [
+        ("strasse.example", "straße.example"),
+        ("strasse.example", "xn--strae-oqa.example"),
+        ("xn--strae-oqa.example", "strasse.example"),
+        ("kelvin.example", "\N{KELVIN SIGN}elvin.example"),
+    ],
+    ids=ascii,
+)
+async def test_a_domain_that_only_looks_alike_is_another_one(domain: str, shown: str) -> None:
+    """No letter is taken for another one: the people of that domain were not asked about."""
+    cloud = clouds("on")
+    there = Shown(cloud, [success(raw(cloud, email_domain=shown))] * 2)
+
+    outcomes = await rescue(Through(cloud, there), cloud.accounts, domain=domain)
+
+    assert [0] == [outcome.attempts for outcome in outcomes]
+    assert [*cloud.accounts] == locked(cloud)
+
+
 async def test_a_domain_with_a_final_dot_is_the_same() -> None:
     """However the API shows the domain, its people get in."""
     cloud = clouds("on")
@@ -553,10 +574,10 @@ async def test_what_nobody_foresaw_stops_no_other_account() -> None:
     class Broken(cfsso.AsyncSSOConnectors):
         """Connectors that fail for one account."""
 
-        async def _list_for_rescue(self, account_id: str) -> Any:
+        async def _list_for_rescue(self, account_id: str, **options: Any) -> Any:
             if account_id == odd:
                 raise ZeroDivisionError
-            return await super()._list_for_rescue(account_id)
+            return await super()._list_for_rescue(account_id, **options)
 
     connectors = Broken(Through(cloud))
     outcomes = {o.change.account_id: o async for o in break_glass(connectors, cloud.accounts)}

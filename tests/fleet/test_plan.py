@@ -242,6 +242,13 @@ async def test_a_domain_that_is_enabled_elsewhere_is_blocked(clouds: Clouds) -> 
     assert f"xn--mnchen-3ya.example is enabled in account {holder.account_id}" == reasons(made)[1]
 
 
+async def test_a_domain_that_only_looks_alike_blocks_nothing(clouds: Clouds) -> None:
+    """No letter is taken for another one: both domains may be enabled, each in its account."""
+    holder, wanting = clouds.add("straße.example", enabled=True), clouds.add("strasse.example")
+
+    assert [UNCHANGED, CHANGE] == actions(await clouds.plan(holder, wanting))
+
+
 async def test_what_is_no_domain_name_is_compared_as_it_is(clouds: Clouds) -> None:
     """A domain that has no ASCII form is still the same domain in any case."""
     holder, wanting = clouds.add("a.example"), clouds.add("b.example")

@@ -195,7 +195,6 @@ EDITS: list[tuple[str, list[str | int], Any]] = [
     ("expected a whole number from 0 at $.merged", ["merged"], -1),
     (NO_TIME, ["created"], "2026-03-04T11:00:09"),
     (NO_TIME, ["created"], "yesterday"),
-    (NO_TIME, ["created"], "0001-01-01T00:00:00+10:00"),
     ("expected str at $.created", ["created"], None),
     ("expected a number from 0 at $.seconds", ["seconds"], -0.5),
     ("expected a number from 0 at $.seconds", ["seconds"], True),
@@ -227,6 +226,16 @@ EDITS: list[tuple[str, list[str | int], Any]] = [
     (NO_DISABLE, ["rows", 1, "needs"], 2),
     ("expected a whole number from 0 at $.rows[1].needs", ["rows", 1, "needs"], -1),
 ]
+
+
+@pytest.mark.parametrize("created", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"])
+def test_a_plan_made_when_utc_has_no_name_for_it(created: str) -> None:
+    """Any time that can be read is kept, with its own offset."""
+    members = json.loads(sample().to_json())
+
+    made = Plan.from_json(json.dumps({**members, "created": created}))
+
+    assert created == json.loads(made.to_json())["created"]
 
 
 @pytest.mark.parametrize(("said", "place", "value"), EDITS, ids=map(str, range(len(EDITS))))

@@ -255,6 +255,20 @@ async def test_domains_are_compared_by_their_a_labels() -> None:
     assert [Status.CHANGED, Status.CHANGED] == statuses(outcomes)
 
 
+async def test_a_domain_that_only_looks_alike_is_not_moved() -> None:
+    """No letter is taken for another one: there is no connector of the domain."""
+    cloud = cfsso.CloudflareEmulator(rate_limit=None)
+    source, target = cloud.add_account(), cloud.add_account()
+    cloud.add_connector(source, email_domain="straße.example", enabled=True, status="verified")
+    cloud.add_connector(target, email_domain="straße.example", status="verified")
+    connectors = cfsso.AsyncSSOConnectors(cfsso.InMemoryTransport(cloud))
+
+    outcomes = await transfer(connectors, "strasse.example", source=source, target=target)
+
+    assert [Status.BLOCKED, Status.BLOCKED] == statuses(outcomes)
+    assert [True] == [connector.enabled for connector in cloud.connectors(source)]
+
+
 async def test_of_several_connectors_the_one_that_matters_is_taken() -> None:
     """With two for the domain in an account the enabled one counts, then a verified one."""
     move = Move.of("pending", "awaiting")
