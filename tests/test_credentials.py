@@ -45,6 +45,54 @@ def test_a_secret_is_told_on_request_only() -> None:
         assert "Secret(***)" == text
 
 
+ENV = "is a line of a .env file: give the value alone, without name, = and quotes"
+QUOTED = "stands in quotes: give the token without them"
+REFERENCE = "is a reference or a placeholder: give the token itself, as its tool prints it"
+LINES = "has several lines: give the token alone, on one line"
+IN_DISGUISE = [
+    (ENV, f"CLOUDFLARE_API_TOKEN={TOKEN}"),
+    (ENV, f"export CLOUDFLARE_API_TOKEN={TOKEN}\n"),
+    (ENV, f'CLOUDFLARE_API_TOKEN="{TOKEN}"'),
+    (ENV, f"CLOUDFLARE_API_TOKEN = {TOKEN}"),
+    (ENV, f"token='{TOKEN}'"),
+    (ENV, f'$env:CLOUDFLARE_API_TOKEN = "{TOKEN}"'),
+    (QUOTED, f'"{TOKEN}"'),
+    (QUOTED, f"'{TOKEN}'"),
+    (QUOTED, f'{TOKEN}"'),
+    (REFERENCE, "op://vault/item/field"),
+    (REFERENCE, "vault:secret/data/cloudflare#token"),
+    (REFERENCE, "arn:aws:secretsmanager:eu-west-1:123456789012:secret:cloudflare"),
+    (REFERENCE, "$CLOUDFLARE_API_TOKEN"),
+    (REFERENCE, "${CLOUDFLARE_API_TOKEN}"),
+    (REFERENCE, "{{secrets.token}}"),
+    (REFERENCE, "<token>"),
+    (LINES, f"{TOKEN}\n\n"),
+    (LINES, f"# mine\n{TOKEN}\n"),
+    (LINES, f"CLOUDFLARE_API_TOKEN={TOKEN}\nOTHER=x\n"),
+]
+
+
+@pytest.mark.parametrize(("said", "text"), IN_DISGUISE)
+async def test_what_stands_in_a_token_s_place_is_refused(
+    said: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines of files, quotes and references are no tokens, wherever they stand; none is shown."""
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", text)
+
+    assert f"api_token {said}" == refusal(Credentials(text))
+    assert f"CLOUDFLARE_API_TOKEN {said}" == refusal(Credentials.from_environment())
+    for source in ({ACCOUNT: text}, lambda _account_id: text):
+        with pytest.raises(cfsso.InvalidRequestError) as caught:
+            await Credentials(source).secret(ACCOUNT)
+        assert f"api_token for account {ACCOUNT} {said}" == str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["abc", "a.b-c_d~e+f/g", "YWJj=", "YWJjZA==", "cfat_x-0"])
+def test_what_a_token_may_be(text: str) -> None:
+    """Whatever RFC 6750 calls a token is taken for one."""
+    Credentials(text).check()
+
+
 @pytest.mark.parametrize("way", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_a_secret_is_not_copied(way: Callable[[Any], Any]) -> None:
     """A secret gets into no pickle and no copy."""
@@ -117,8 +165,8 @@ BAD_TOKENS: dict[str, tuple[str, Any]] = {
     "bearer": ("starts with 'Bearer ': give the token alone", f"Bearer {TOKEN}"),
     "BEARER": ("starts with 'Bearer ': give the token alone", f"BEARER {TOKEN}"),
     "space": (ODD, f" {TOKEN}"),
-    "two newlines": (ODD, f"{TOKEN}\n\n"),
-    "header": (ODD, f"{TOKEN}\r\nX-Auth-Key: a"),
+    "two newlines": (LINES, f"{TOKEN}\n\n"),
+    "header": (LINES, f"{TOKEN}\r\nX-Auth-Key: a"),
     "nul": (ODD, f"{TOKEN}\0"),
     "accent": (ODD, f"{TOKEN}é"),
     "bom": (ODD, f"\N{ZERO WIDTH NO-BREAK SPACE}{TOKEN}"),

@@ -9,7 +9,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from cfsso.cli import exit_codes
+from cfsso.cli import exit_codes, streams
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -19,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: The arguments without the program's name. ``None``: those of the process.
     """
+    streams.prepare()
     try:
         for name in ("click", "rich"):
             importlib.import_module(name)

@@ -1,13 +1,16 @@
 """The command with its commands, and the one place where errors end."""
 
+import errno
+import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from cfsso._version import __version__
-from cfsso.cli import exit_codes
+from cfsso.cli import banner, exit_codes, streams
 from cfsso.cli.commands.apply import apply
 from cfsso.cli.commands.break_glass import break_glass
 from cfsso.cli.commands.emulator import emulator
@@ -15,6 +18,7 @@ from cfsso.cli.commands.journals import resume, revert
 from cfsso.cli.commands.plan import plan
 from cfsso.cli.commands.reading import get, list_
 from cfsso.cli.commands.report import report
+from cfsso.cli.commands.runs import runs
 from cfsso.cli.commands.transfer import transfer
 from cfsso.cli.commands.writing import create, delete, disable, enable, update, verify
 from cfsso.cli.endings import CommandEnded
@@ -25,17 +29,34 @@ from cfsso.cli.screen import forget_stdout, say, tolerate_any_text
 class App(click.Group):
     """A group in which whatever can be foreseen ends as one line and a code."""
 
-    def main(self, *args: Any, **extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *others: Any, **extra: Any) -> Any:
         """Run and exit; see `click.Command.main` for the arguments."""
         tolerate_any_text()
+        where = banner.of(sys.argv[1:] if args is None else args)
+        banner.show(where.first)
         try:
-            code = super().main(*args, **{**extra, "standalone_mode": False})
+            code = self._ended(args, *others, **{**extra, "standalone_mode": False})
+            if streams.results_are_lost():
+                say("stdout is closed: the results are lost")
+                code = exit_codes.of_lost_results(code)
+        finally:
+            banner.show(where.last)
+        sys.exit(code)
+
+    def _ended(self, *args: Any, **extra: Any) -> int:
+        """Run, and return the exit code."""
+        try:
+            code = super().main(*args, **extra)
+            # Help and the version end here without a word.
+            sys.stdout.flush()
         except click.ClickException as error:
-            code = _refuse(error)
+            return _refuse(error)
         except click.Abort:
             say("interrupted")
-            code = exit_codes.of_signal(signal.SIGINT)
-        sys.exit(code)
+            return exit_codes.of_signal(signal.SIGINT)
+        except OSError as error:
+            return _give_up(error)
+        return code or exit_codes.GREEN
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and return the exit code."""
@@ -48,7 +69,7 @@ class App(click.Group):
             say("interrupted")
             return exit_codes.of_signal(signal.SIGINT)
         except OSError as error:
-            return _give_up_output(error)
+            return _give_up(error)
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
@@ -99,6 +120,7 @@ for _command in (
     resume,
     revert,
     report,
+    runs,
     transfer,
     emulator,
 ):
@@ -112,10 +134,15 @@ def _refuse(error: click.ClickException) -> int:
     return exit_codes.USAGE
 
 
-def _give_up_output(error: OSError) -> int:
-    forget_stdout()
-    if not isinstance(error, BrokenPipeError):
-        say(f"can't write the results: {error.strerror}")
+def _give_up(error: OSError) -> int:
+    """Say what the system refused: the results, or what it names itself."""
+    said = error.strerror or str(error)
+    if isinstance(error, streams.OutputError):
+        forget_stdout()
+        if error.errno != errno.EPIPE:
+            say(f"can't write the results: {said}")
+    else:
+        say(f"{os.fsdecode(error.filename)}: {said}" if error.filename else said)
     return exit_codes.NOT_GREEN
 
 

@@ -5,6 +5,7 @@ import sys
 import click
 
 from cfsso._text import printable
+from cfsso.cli.options import Settings
 
 _LINE = 2000
 
@@ -14,8 +15,14 @@ def need_terminal(command: str) -> None:
     Refuse to go on where nobody can be asked.
 
     Raises:
-        click.UsageError: stdin or stderr is no terminal.
+        click.UsageError: stdin or stderr is no terminal, or stdin was a file of the command.
     """
+    context = click.get_current_context(silent=True)
+    settings = context and context.find_object(Settings)
+    if settings and settings.stdin:
+        raise click.UsageError(
+            f"{command} needs --yes where {settings.stdin} is - (stdin); nothing was sent"
+        )
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError(f"{command} needs --yes without a terminal; nothing was sent")
 

@@ -19,6 +19,11 @@ def of_statuses(statuses: Iterable[str]) -> int:
     return NOT_GREEN if found - {"changed", "unchanged"} else GREEN
 
 
+def of_lost_results(code: int) -> int:
+    """Return the code of a command that ended with *code*, but whose results nobody got."""
+    return NOT_GREEN if code in {GREEN, CHANGES} else code
+
+
 def of_signal(number: int) -> int:
     """Return what a shell shows for a process that this signal ended: 130 or 143."""
     return _BY_SIGNAL + number

@@ -1,28 +1,34 @@
 """A run as one page for a change ticket: it fetches nothing and runs nothing."""
 
 import datetime as dt
-import os
-import stat
 import sys
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
-import cfsso
 from cfsso._text import shown_time
 from cfsso._version import __version__
-from cfsso.cli import html_results, reports, summary
+from cfsso.cli import exit_codes, html_results, reports, summary
+from cfsso.cli.endings import CommandEnded
 from cfsso.cli.html_text import scrolling, text
 from cfsso.cli.html_timeline import timeline
 from cfsso.cli.reports import Report
+from cfsso.cli.screen import say
 from cfsso.cli.summary import counted
 from cfsso.cli.windows import LIMIT
 from cfsso.fleet import _files
 
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+# By this a page is told from others.
+_BEGIN: Final = (
+    '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+)
+KIND: Final = _files.Kind("a page of cfsso", lambda head: head.startswith(_BEGIN.encode()))
+"""What `save` replaces."""
 # How many tokens have a drawing.
 _DRAWN: Final = 4
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _WORST: Final = frozenset({"failed", "conflict", "unknown"})
 
 
@@ -38,26 +44,10 @@ def save(report: Report, path: str) -> None:
     Write the page to a file in one step, readable by its owner only.
 
     Raises:
-        InvalidRequestError: It can't be written, or is no place for a page; what was
-            there is untouched.
+        InvalidRequestError: It can't be written, or something else than a former page is
+            there; what was there is untouched.
     """
-    problem = _odd(report.journal, path)
-    if problem:
-        raise cfsso.InvalidRequestError(f"{_files.shown(path)}: {problem}")
-    _files.replace(path, page(report))
-
-
-def _odd(journal: str, path: str) -> str | None:
-    try:
-        found = Path(path).stat()
-        if not stat.S_ISREG(found.st_mode):
-            return "not a file: give another name, or - for stdout"
-        if os.path.samestat(found, Path(journal).stat()):
-            return "this is the journal itself: give another name"
-    except (OSError, ValueError):
-        # That it can't be written is said better by who tries.
-        pass
-    return None
+    _files.replace(path, page(report), KIND)
 
 
 def page(report: Report) -> str:
@@ -66,14 +56,22 @@ def page(report: Report) -> str:
 
 
 def _head(report: Report) -> Iterator[str]:
-    style = resources.files("cfsso.cli").joinpath("report.css").read_text("utf-8")
-    yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    style = _style()
+    yield _BEGIN
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield '<meta name="color-scheme" content="light dark">'
     yield f"<title>{_name(report)}: {_state(report)}</title>"
     yield "\n".join(["<style>", style, *html_results.filter_rules(), "</style>"])
     yield "</head>"
+
+
+def _style() -> str:
+    file = resources.files("cfsso.cli").joinpath("report.css")
+    try:
+        return file.read_text("utf-8")
+    except OSError as error:
+        say(f"{file}: {error.strerror}: a part of cfsso is missing: install it again")
+    raise CommandEnded(exit_codes.NOT_GREEN)
 
 
 def _body(report: Report) -> Iterator[str]:

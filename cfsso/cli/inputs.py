@@ -4,24 +4,30 @@ from collections.abc import Sequence
 
 import cfsso
 from cfsso import _checks
-from cfsso.cli import exit_codes
+from cfsso.cli import exit_codes, named_files
 from cfsso.cli.endings import CommandEnded
 from cfsso.cli.screen import say
-from cfsso.fleet import Changes, _files
+from cfsso.fleet import Changes, Plan
+from cfsso.fleet.changes import to_changes
+from cfsso.fleet.plans import is_plan, read_plan
 
 
-def read_changes(file: str) -> Changes:
+def read_changes(file: str) -> Changes | Plan:
     """
-    Return the changes of a file.
+    Return the changes of a file, or the plan that was saved there.
 
     Raises:
         CommandEnded: It can't be used, and every reason was said.
+        InvalidRequestError: It can't be read, or is no plan that can be used.
     """
+    content, name = named_files.read(file, "FILE"), named_files.shown(file)
+    if is_plan(content):
+        return read_plan(content, name)
     try:
-        return cfsso.fleet.read_changes(file)
+        return to_changes(content, name)
     except cfsso.InvalidRequestError as error:
         problems: list[str] = getattr(error, "__notes__", [])
-        _refuse(file, str(error), problems)
+        _refuse(name, str(error), problems)
     raise CommandEnded(exit_codes.USAGE)
 
 
@@ -36,10 +42,11 @@ def read_accounts(file: str) -> Sequence[str]:
         CommandEnded: It can't be used, and every reason was said.
         InvalidRequestError: It can't be read.
     """
+    name = named_files.shown(file)
     try:
-        text = _files.read(file).decode()
+        text = named_files.read(file, "--accounts-file").decode()
     except UnicodeDecodeError as error:
-        problem = f"{_files.shown(file)}: not UTF-8 at byte {error.start}: save it as UTF-8"
+        problem = f"{name}: not UTF-8 at byte {error.start}: save it as UTF-8"
         raise cfsso.InvalidRequestError(problem) from None
     found: dict[str, None] = {}
     problems: list[str] = []
@@ -53,10 +60,10 @@ def read_accounts(file: str) -> Sequence[str]:
         except cfsso.InvalidRequestError as error:
             problems.append(f"row {number}: {error}")
     if problems:
-        _refuse(file, f"{file}: {problems[0]}; nothing was sent", problems)
+        _refuse(name, f"{name}: {problems[0]}; nothing was sent", problems)
         raise CommandEnded(exit_codes.USAGE)
     if not found:
-        raise cfsso.InvalidRequestError(f"{_files.shown(file)}: no accounts")
+        raise cfsso.InvalidRequestError(f"{name}: no accounts")
     return [*found]
 
 

@@ -8,12 +8,24 @@ import click
 
 import cfsso
 from cfsso.cli.results import Result
+from cfsso.cli.streams import OutputError
 from cfsso.fleet import Outcome, _plain
 
 
 def emit(record: Mapping[str, Any]) -> None:
-    """Print one object on a line of its own, at once."""
-    click.echo(json.dumps(record))
+    """
+    Print one object on a line of its own, at once.
+
+    Raises:
+        OutputError: stdout can't take it.
+    """
+    try:
+        click.echo(json.dumps(record))
+    except OSError as error:
+        number, reason = error.errno, error.strerror
+    else:
+        return
+    raise OutputError(number, reason)
 
 
 def of_result(result: Result) -> dict[str, Any]:

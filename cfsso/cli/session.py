@@ -3,10 +3,10 @@
 import asyncio
 import warnings
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import cfsso
-from cfsso.cli import exit_codes
+from cfsso.cli import exit_codes, named_files
 from cfsso.cli.endings import CommandEnded
 from cfsso.cli.options import Settings
 from cfsso.cli.proxies import proxy_for
@@ -14,6 +14,7 @@ from cfsso.cli.screen import say
 from cfsso.cli.signals import Signals
 from cfsso.cli.tokens import read_tokens
 from cfsso.cli.waits import Waits
+from cfsso.transports.credentials import Credentials
 
 if TYPE_CHECKING:
     import logging
@@ -39,12 +40,23 @@ class Session:
         settings.check()
         self._settings = settings
         self._warned: set[str] = set()
+        self._tokens: Credentials | None = None
         # A rehearsal waits for nothing, so the limit is off.
         self._cloud = (
             None
             if settings.emulate is None
             else cfsso.CloudflareEmulator.load(settings.emulate, rate_limit=None)
         )
+
+    @property
+    def server(self) -> str:
+        """
+        Which server the connectors reach. Empty: it is not known.
+
+        Raises:
+            InvalidRequestError: As in `connectors`.
+        """
+        return self.connectors().server
 
     def check(self) -> None:
         """
@@ -118,26 +130,25 @@ class Session:
 
     def _connect(self) -> cfsso.AsyncSSOConnectors:
         settings = self._settings
-        proxy = proxy_for(settings.base_url)
-        path = settings.token_file
-        if path is None:
-            try:
-                return cfsso.connect(
-                    base_url=settings.base_url, proxy=proxy, max_wait=settings.max_wait
-                )
-            except cfsso.InvalidRequestError as error:
-                problem = str(error).replace("pass api_token", "give --token-file FILE")
-        else:
-            try:
-                return cfsso.connect(
-                    api_token=read_tokens(path, self._warn),
-                    base_url=settings.base_url,
-                    proxy=proxy,
-                    max_wait=settings.max_wait,
-                )
-            except cfsso.InvalidRequestError as error:
-                problem = str(error).replace("api_token", f"the token in {path}")
+        try:
+            return cfsso.connect(
+                api_token=self._credentials(),
+                base_url=settings.base_url,
+                proxy=proxy_for(settings.base_url),
+                max_wait=settings.max_wait,
+            )
+        except cfsso.InvalidRequestError as error:
+            problem = str(error).replace("pass api_token", "give --token-file FILE")
         raise cfsso.InvalidRequestError(problem)
+
+    def _credentials(self) -> Any:
+        """Return what the token file holds, which is read once. ``None``: there is none."""
+        path = self._settings.token_file
+        if path is not None and self._tokens is None:
+            self._tokens = Credentials(
+                read_tokens(path, self._warn), f"the token in {named_files.shown(path)}"
+            )
+        return self._tokens
 
     def _warn(self, message: str) -> None:
         if message not in self._warned:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cfsso import InvalidRequestError, _checks
+from cfsso.cli import named_files
 from cfsso.transports.credentials import Credentials
 
 # The longest file of one token, and of many.
@@ -23,7 +25,7 @@ def read_tokens(path: str, warn: Callable[[str], object]) -> str | Mapping[str, 
     account ids and whose values are their tokens.
 
     Args:
-        path: Where it is.
+        path: Where it is; ``-`` is stdin.
         warn: Is told if others can read the file.
 
     Raises:
@@ -39,19 +41,33 @@ def read_tokens(path: str, warn: Callable[[str], object]) -> str | Mapping[str, 
 def _read(path: str, warn: Callable[[str], object]) -> tuple[str | Mapping[str, str], str]:
     """Return what is there, or why it can't be used: no frame of a refusal holds a token."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib would cost import time
-            mode = os.fstat(file.fileno()).st_mode
-            content = file.read(_MOST).removeprefix(_BOM)
-            is_json = content.lstrip().startswith(b"{")
-            content += file.read(_MOST_OF_MANY) if is_json else b""
+        if path == named_files.STANDARD:
+            content, mode = named_files.read(path, "--token-file"), 0
+        else:
+            content, mode = _of_file(path)
     except OSError as error:
         return "", error.strerror or "can't be read"
-    if os.name == "posix" and mode & _READABLE_BY_OTHERS:
+    except ValueError:
+        return "", "no name of a file"
+    if os.name == "posix" and stat.S_ISREG(mode) and mode & _READABLE_BY_OTHERS:
         warn(f"others can read {path}: chmod 600 it")
-    if is_json:
+    if _is_json(content):
         return _by_account(content)
     # Latin-1 takes any byte; that a token has none of the odd ones is checked later.
     return content.decode("latin-1").removesuffix("\n").removesuffix("\r"), ""
+
+
+def _of_file(path: str) -> tuple[bytes, int]:
+    """Return what a file holds, which may be a pipe and is read once, and its mode."""
+    with open(path, "rb") as file:  # noqa: PTH123 - pathlib would cost import time
+        mode = os.fstat(file.fileno()).st_mode
+        content = file.read(_MOST).removeprefix(_BOM)
+        content += file.read(_MOST_OF_MANY) if _is_json(content) else b""
+    return content, mode
+
+
+def _is_json(content: bytes) -> bool:
+    return content.lstrip().startswith(b"{")
 
 
 def _by_account(content: bytes) -> tuple[Mapping[str, str], str]:

@@ -11,6 +11,7 @@ import attrs
 
 from cfsso import _checks, _converter, _wire
 from cfsso.errors import InvalidRequestError
+from cfsso.fleet import _files
 from cfsso.models import UNSET, MaybeBool, SSOConnector
 
 _IDS = ("account_id", "sso_connector_id")
@@ -72,32 +73,46 @@ class Changes(tuple[Change, ...]):  # noqa: SLOT001 - a tuple can have none that
 
 def read_changes(path: str | os.PathLike[str]) -> Changes:
     """
-    Read a file of changes.
+    Read a file of changes, which may be a pipe.
 
-    A name that ends in ``.jsonl``, ``.ndjson`` or ``.json`` is JSON Lines, anything
-    else CSV, comma-separated, with the header
+    A name that ends in ``.jsonl``, ``.ndjson`` or ``.json`` is JSON Lines, one that ends
+    in ``.csv`` is CSV: comma-separated, with the header
     ``account_id,sso_connector_id,enabled,use_fedramp_language``. An empty cell
-    leaves the field alone. UTF-8, with or without a BOM. Identical rows are merged.
+    leaves the field alone. Any other file is JSON Lines if it begins with a brace, and CSV
+    otherwise. UTF-8, with or without a BOM. Identical rows are merged.
 
     Raises:
         InvalidRequestError:
             The file can't be read, or a row can't be used. All such rows are named,
             one note (PEP 678) each, by their line: a CSV header is row 1.
     """
-    name = os.fspath(path)
+    return to_changes(_files.read(path), os.fspath(path))
+
+
+def to_changes(content: bytes, name: str) -> Changes:
+    """
+    Return the changes that a file holds; see `read_changes`.
+
+    Args:
+        content: What it holds, without a byte-order mark.
+        name: How it is called, in errors too.
+
+    Raises:
+        InvalidRequestError: As in `read_changes`.
+    """
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib would cost import time
-            text = file.read().decode("utf-8-sig")
-    except OSError as error:
-        raise InvalidRequestError(f"{name}: {error.strerror}") from None
+        text = content.decode()
     except UnicodeDecodeError as error:
-        raise InvalidRequestError(
-            f"{name}: not UTF-8 at byte {error.start}: save it as UTF-8"
-        ) from None
-    except ValueError:
-        raise InvalidRequestError(f"{name}: no name of a file") from None
-    rows = _json_rows if name.lower().endswith((".jsonl", ".ndjson", ".json")) else _csv_rows
-    return _collect(name, rows(text))
+        problem = f"{_files.shown(name)}: not UTF-8 at byte {error.start}: save it as UTF-8"
+        raise InvalidRequestError(problem) from None
+    return _collect(_files.shown(name), (_json_rows if _is_json(name, text) else _csv_rows)(text))
+
+
+def _is_json(name: str, text: str) -> bool:
+    end = name.lower()
+    if end.endswith((".jsonl", ".ndjson", ".json")):
+        return True
+    return not end.endswith(".csv") and text.lstrip()[:1] in {"{", "["}
 
 
 _Row = tuple[int, Callable[[], Change]]

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import stat
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -167,16 +166,20 @@ class Plan:
             InvalidRequestError: It is no plan, or one of a newer version; the message
                 names the JSON path.
         """
-        return _read(text.encode("utf-8", "surrogatepass"), name)
+        return read_plan(text.encode("utf-8", "surrogatepass"), name)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """
-        Write the plan to a file that only its owner may read, in place of what was there.
+        Write the plan to a file that only its owner may read.
+
+        What is there is replaced if it is a former plan, or empty. A symbolic link is not
+        followed.
 
         Raises:
-            InvalidRequestError: It can't be written; what was there is untouched.
+            InvalidRequestError: It can't be written, or something else is there, which is
+                untouched.
         """
-        _files.replace(path, self.to_json())
+        _files.replace(path, self.to_json(), KIND)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Plan":
@@ -186,7 +189,7 @@ class Plan:
         Raises:
             InvalidRequestError: The file can't be read, or as in `from_json`.
         """
-        return _read(_files.read(path), _files.shown(path))
+        return read_plan(_files.read(path), _files.shown(path))
 
 
 def domain_key(domain: str | None) -> str:
@@ -194,20 +197,31 @@ def domain_key(domain: str | None) -> str:
     return "" if domain is None else _checks.domain_form(domain)
 
 
-def is_plan(path: str | os.PathLike[str]) -> bool:
-    """
-    Return whether a file holds a plan, by how it begins.
+def is_plan(content: bytes) -> bool:
+    """Return whether what a file holds is a plan, by how it begins."""
+    return _MARK.search(content[:_HEAD]) is not None
 
-    What can't be read, or only once such as a pipe, is taken for none.
+
+KIND: Final = _files.Kind("a plan", is_plan)
+"""What `Plan.save` replaces."""
+
+
+def read_plan(content: bytes, name: str) -> Plan:
+    """
+    Return the plan that a file holds.
+
+    Args:
+        content: What it holds, without a byte-order mark.
+        name: What errors call it.
+
+    Raises:
+        InvalidRequestError: As in `Plan.from_json`.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
-            return False
-        with open(path, "rb") as file:  # noqa: PTH123
-            head = file.read(_HEAD)
-    except (OSError, ValueError):
-        return False
-    return _MARK.search(head) is not None
+        return _to_plan(Node.of_json(content))
+    except (ConversionError, InvalidRequestError) as error:
+        problem = f"{name}: {error}"
+    raise InvalidRequestError(problem)
 
 
 def _of_plan(plan: Plan) -> dict[str, Any]:
@@ -237,14 +251,6 @@ def _of_row(row: PlannedChange) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _read(body: bytes, name: str) -> Plan:
-    try:
-        return _to_plan(Node.of_json(body))
-    except (ConversionError, InvalidRequestError) as error:
-        problem = f"{name}: {error}"
-    raise InvalidRequestError(problem)
-
-
 def _to_plan(top: Node) -> Plan:
     _check_version(top)
     needed = ("format", "version", "created", "seconds", "merged", "accounts", "unread", "rows")
@@ -271,7 +277,7 @@ def _to_plan(top: Node) -> Plan:
 def _check_version(top: Node) -> None:
     found: dict[str, Any] = top.value if type(top.value) is dict else {}
     if found.get("format") != _FORMAT:
-        raise InvalidRequestError("no plan: make one with Plan.save or `cfsso plan --out`")
+        raise InvalidRequestError("no plan: make one with Plan.save")
     version = Node(found.get("version"), "$.version").whole()
     if version != _VERSION:
         raise InvalidRequestError(

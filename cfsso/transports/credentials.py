@@ -15,6 +15,10 @@ TokenSource: TypeAlias = str | Mapping[str, str] | Callable[[str], str | Awaitab
 VARIABLE: Final = "CLOUDFLARE_API_TOKEN"
 OTHER_VARIABLES: Final = ("CLOUDFLARE_EMAIL", "CLOUDFLARE_API_KEY")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
+# What people put in a token's place, and none that RFC 6750 allows.
+_ASSIGNMENT: Final = re.compile(r"\s*(?:export\s+|set\s+)?[$\w:]+\s*=\s*[^=\s]", re.ASCII)
+_REFERENCE: Final = re.compile(r"[A-Za-z][\w.+-]*:|[$%<{(@]", re.ASCII)
+_QUOTES: Final = ("'", '"', "`")
 # Of this process: what is made with it tells nothing elsewhere.
 _KEY: Final = os.urandom(32)
 
@@ -204,6 +208,20 @@ def _screen(text: Any) -> tuple[Secret | None, str | None]:
         return None, "is empty"
     if text.lower().startswith("bearer "):
         return None, "starts with 'Bearer ': give the token alone"
+    problem = _problem(text)
+    return (None, problem) if problem else (Secret(text), None)
+
+
+def _problem(text: str) -> str:
+    """Say why *text* is no token; nothing of it is repeated, and it may be one in disguise."""
+    if "\n" in text or "\r" in text:
+        return "has several lines: give the token alone, on one line"
+    if _ASSIGNMENT.match(text):
+        return "is a line of a .env file: give the value alone, without name, = and quotes"
+    if text.startswith(_QUOTES) or text.endswith(_QUOTES):
+        return "stands in quotes: give the token without them"
     if not _TOKEN.fullmatch(text):
-        return None, "has a character that no token has (or more than 4096)"
-    return Secret(text), None
+        return "has a character that no token has (or more than 4096)"
+    if _REFERENCE.match(text):
+        return "is a reference or a placeholder: give the token itself, as its tool prints it"
+    return ""

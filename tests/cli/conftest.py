@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import banners
 import click.testing
 import pytest
 from screens import Screen
@@ -76,11 +77,20 @@ def cloud(tmp_path: Path) -> Cloud:
 
 @attrs.define
 class Ran:
-    """What a run of the command left."""
+    """
+    What a run of the command left.
+
+    Attributes:
+        code: Its exit code.
+        out: What stood on stdout.
+        err: What stood on stderr, without `banner`.
+        banner: The lines that say that it was not Cloudflare.
+    """
 
     code: int
     out: str
     err: str
+    banner: list[str] = attrs.field(factory=list)
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -99,7 +109,8 @@ def run() -> Runner:
         result = click.testing.CliRunner(**_APART).invoke(app, args, input=answer)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
-        return Ran(result.exit_code, result.stdout, result.stderr)
+        err = result.stderr
+        return Ran(result.exit_code, result.stdout, banners.without(err), banners.lines_of(err))
 
     return run
 

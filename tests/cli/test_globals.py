@@ -99,7 +99,7 @@ def test_a_token_file_may_end_in_one_line_break(
     ran = run("list", cloud.account, "--token-file", str(file))
 
     assert 0 == ran.code
-    assert ["canary-token"] == [call["api_token"] for call in connected]
+    assert ["canary-token"] == [call["api_token"].only_secret.reveal() for call in connected]
     assert "warning" not in ran.err
 
 
@@ -109,7 +109,21 @@ def test_a_token_file_may_end_in_one_line_break(
         (None, "--token-file {}: No such file or directory"),
         ("", "the token in {} is empty"),
         ("Bearer canary-token", "the token in {} starts with 'Bearer ': give the token alone"),
-        ("canary\ntoken", "the token in {} has a character that no token has (or more than 4096)"),
+        (
+            "canary\ntoken",
+            "the token in {} has several lines: give the token alone, on one line",
+        ),
+        (
+            "CLOUDFLARE_API_TOKEN=canary-token\n",
+            "the token in {} is a line of a .env file: give the value alone,"  # noqa: ISC004
+            " without name, = and quotes",
+        ),
+        ('"canary-token"\n', "the token in {} stands in quotes: give the token without them"),
+        (
+            "op://vault/item/canary-token\n",
+            "the token in {} is a reference or a placeholder: give the token itself,"  # noqa: ISC004
+            " as its tool prints it",
+        ),
     ],
 )
 def test_a_token_file_that_holds_no_token_is_refused(
@@ -204,7 +218,9 @@ def test_the_proxy_is_handed_to_connect(
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
 
     assert 0 == run("list", cloud.account).code
-    assert [{"base_url": None, "proxy": "http://proxy:3128", "max_wait": None}] == connected
+    assert [
+        {"api_token": None, "base_url": None, "proxy": "http://proxy:3128", "max_wait": None}
+    ] == connected
 
 
 def test_the_longest_wait_is_handed_to_connect(

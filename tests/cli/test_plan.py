@@ -1,6 +1,8 @@
 """`cfsso plan`: what it shows, what it saves, and how it exits."""
 
+import errno
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -164,22 +166,29 @@ def test_a_plan_is_saved_even_if_nobody_reads_it(run: Any, cloud: Any, moving: A
 
     ran = run("plan", moving[0], "--emulate", cloud.state, "--out", str(out), "--json")
 
-    assert is_plan(out)
+    assert is_plan(out.read_bytes())
     assert [record["account_id"] for record in ran.records] == [
         row.change.account_id for row in Plan.load(out).rows
     ]
-    assert f"cfsso: saved: `cfsso apply '{out}'` does it\n" == ran.err
+    assert f"cfsso: saved: `cfsso apply '{out}' --emulate {cloud.state}` does it\n" == ran.err
 
 
-def test_a_plan_that_can_not_be_saved_is_shown(run: Any, cloud: Any, moving: Any) -> None:
+def test_a_plan_that_can_not_be_saved_is_shown(
+    run: Any, cloud: Any, moving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What took long to read is not lost with the file."""
-    out = str(cloud.path / "nowhere")
+    out = str(cloud.path.with_name("rollout.plan"))
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
 
     ran = run("plan", moving[0], "--emulate", cloud.state, "--out", out)
 
     assert 2 == ran.code
     assert "Plan: 2 to change" in ran.out
-    assert f"cfsso: {out}: Not a directory\n" == ran.err
+    assert f"cfsso: {out}: No space left on device\n" == ran.err
 
 
 def test_a_plan_is_no_file_of_changes(run: Any, cloud: Any, moving: Any) -> None:

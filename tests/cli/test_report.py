@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import os
 import re
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -259,9 +260,9 @@ def test_the_window_is_what_a_count_by_hand_gives() -> None:
 
 @pytest.mark.usefixtures("applied")
 def test_a_page_is_written_beside_the_rest(run: Any, journal: Path) -> None:
-    """`--html` replaces a file by one that only its owner can read; the rest is shown."""
+    """`--html` replaces a former page by one that only its owner can read; the rest is shown."""
     page = journal.with_name("the page.html")
-    page.write_text("an older one", "utf-8")
+    page.write_text(run("report", str(journal), "--html", "-").out + "longer", "utf-8")
     page.chmod(0o644)
 
     ran = run("report", str(journal), "--html", str(page))
@@ -305,7 +306,9 @@ def test_the_page_is_utf_8_whatever_the_terminal_has(spawn: Any, journal: Path) 
 
 
 _ITSELF = "this is the journal itself: give another name"
-_NO_FILE = "not a file: give another name, or - for stdout"
+_NO_FILE = "not a file: give another name"
+_LINK = "a symbolic link: give the name of a file"
+_OTHER = "there is something else than a page of cfsso: give another name, or remove it"
 
 
 @pytest.mark.usefixtures("applied")
@@ -313,7 +316,11 @@ _NO_FILE = "not a file: give another name, or - for stdout"
     ("problem", "make"),
     [
         pytest.param(_ITSELF, lambda path, _: path.with_name("rollout.cfsso"), id="itself"),
-        pytest.param(_ITSELF, lambda path, journal: path.symlink_to(journal), id="link"),
+        pytest.param(_ITSELF, lambda path, journal: path.hardlink_to(journal), id="hard link"),
+        pytest.param(_LINK, lambda path, journal: path.symlink_to(journal), id="link"),
+        pytest.param(_LINK, lambda path, _: path.symlink_to("nowhere"), id="dangling"),
+        pytest.param(_OTHER, lambda path, _: path.write_bytes(b"x") and None, id="other"),
+        pytest.param(_OTHER, lambda _, journal: shutil.copy(journal, f"{journal}2"), id="journal"),
         pytest.param(_NO_FILE, lambda path, _: path.mkdir(), id="folder"),
         pytest.param(_NO_FILE, lambda path, _: os.mkfifo(path), id="pipe"),
         pytest.param("No such file or directory", lambda path, _: path / "page.html", id="nowhere"),
@@ -321,7 +328,7 @@ _NO_FILE = "not a file: give another name, or - for stdout"
     ],
 )
 def test_no_place_for_a_page(problem: str, make: Any, run: Any, journal: Path) -> None:
-    """The journal and whatever is no file are not replaced; the report is refused with 2."""
+    """Only a former page is replaced, and no link followed; the report is refused with 2."""
     page = journal.with_name("page.html")
     path = str(make(page, journal) or page)
     before = journal.read_bytes()

@@ -1,6 +1,7 @@
 """Plans as JSON and as files: what is kept, and what is refused."""
 
 import datetime as dt
+import errno
 import json
 import os
 import stat
@@ -176,7 +177,7 @@ def test_times_of_other_zones_are_kept() -> None:
 
 
 GONE = object()
-NO_PLAN = "no plan: make one with Plan.save or `cfsso plan --out`"
+NO_PLAN = "no plan: make one with Plan.save"
 NO_TIME = "expected a time with its offset (RFC 3339) at $.created"
 NO_ACTION = "expected one of change, unchanged, blocked at $.rows[{}].action"
 NO_DISABLE = "expected the index of a row that disables at $.rows[1].needs"
@@ -269,7 +270,7 @@ def test_what_is_no_plan_is_refused_by_its_path(
         ("plan: JSON that repeats a key", '{"format": 1, "format": 2}'),
         ("plan: a number that JSON does not have", '{"seconds": NaN}'),
         ("plan: text that is not UTF-8", '"\ud800"'),
-        ("plan: no plan: make one with Plan.save or `cfsso plan --out`", "[]"),
+        ("plan: no plan: make one with Plan.save", "[]"),
     ],
 )
 def test_what_is_no_json_is_refused(said: str, text: str) -> None:
@@ -290,9 +291,9 @@ def test_a_row_that_is_blocked_may_not_have_been_seen() -> None:
 
 
 def test_a_saved_plan_is_its_owner_s_and_can_be_loaded(tmp_path: Path) -> None:
-    """The file is replaced as a whole, has mode 0600, and nothing stays beside it."""
+    """A former plan is replaced as a whole, has mode 0600, and nothing stays beside it."""
     file = tmp_path / "rollout.plan"
-    file.write_text("something longer than a plan" * 1000)
+    file.write_text(sample().to_json() + "something longer" * 1000)
     file.chmod(0o644)
 
     sample().save(file)
@@ -302,14 +303,37 @@ def test_a_saved_plan_is_its_owner_s_and_can_be_loaded(tmp_path: Path) -> None:
     assert [file] == [*tmp_path.iterdir()]
 
 
-def test_a_link_is_followed(tmp_path: Path) -> None:
-    """What a link points to is replaced, and not the link."""
-    link = tmp_path / "latest.plan"
-    link.symlink_to("rollout.plan")
+@pytest.mark.parametrize(
+    ("said", "make"),
+    [
+        ("there is something else than a plan", lambda file: file.write_text("rows")),
+        ("a symbolic link", lambda file: file.symlink_to("rollout.csv")),
+        ("not a file", os.mkfifo),
+        ("not a file", lambda file: file.mkdir()),
+    ],
+    ids=["other", "link", "pipe", "folder"],
+)
+def test_a_plan_replaces_only_a_plan(said: str, make: Any, tmp_path: Path) -> None:
+    """What holds something else, a link, a pipe and a folder stay as they are."""
+    (tmp_path / "rollout.csv").write_text("rows")
+    file = tmp_path / "rollout.plan"
+    make(file)
+    before = file.lstat()
 
-    sample().save(link)
+    with pytest.raises(cfsso.InvalidRequestError, match=rf"rollout\.plan: {said}"):
+        sample().save(file)
 
-    assert link.is_symlink()
+    assert before == file.lstat()
+    assert "rows" == (tmp_path / "rollout.csv").read_text()
+    assert {"rollout.csv", "rollout.plan"} == {each.name for each in tmp_path.iterdir()}
+
+
+def test_an_empty_file_becomes_a_plan(tmp_path: Path) -> None:
+    """Nothing is lost where nothing is."""
+    (tmp_path / "rollout.plan").touch()
+
+    sample().save(tmp_path / "rollout.plan")
+
     assert sample() == Plan.load(tmp_path / "rollout.plan")
 
 
@@ -326,14 +350,21 @@ def test_a_file_that_can_not_be_used_is_one_line(said: str, name: str, tmp_path:
         assert f"{shown}: {said}" == str(refused.value)
 
 
-def test_what_can_not_be_replaced_stays(tmp_path: Path) -> None:
-    """A folder of that name is refused, and nothing is left beside it."""
-    (tmp_path / "rollout.plan").mkdir()
+def test_what_can_not_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that can't be written on is still the former one, and nothing is left beside it."""
+    file = tmp_path / "rollout.plan"
+    file.write_text(sample().to_json())
 
-    with pytest.raises(cfsso.InvalidRequestError, match=r"rollout\.plan: Is a directory"):
-        sample().save(tmp_path / "rollout.plan")
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    assert [tmp_path / "rollout.plan"] == [*tmp_path.iterdir()]
+    monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(cfsso.InvalidRequestError, match=r"rollout\.plan: No space left"):
+        sample(merged=7).save(file)
+
+    assert sample() == Plan.load(file)
+    assert [file] == [*tmp_path.iterdir()]
 
 
 def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
@@ -341,7 +372,7 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     file = tmp_path / "rollout.plan"
     file.write_text(sample().to_json(), "utf-8-sig")
 
-    assert is_plan(file)
+    assert is_plan(file.read_bytes())
     assert sample() == Plan.load(file)
 
 
@@ -357,26 +388,6 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
         (False, '{"accounts": {}}'),
     ],
 )
-def test_a_plan_is_told_by_its_content(expected: bool, text: str, tmp_path: Path) -> None:  # noqa: FBT001 - a case
-    """Whatever the name of the file is, a plan is known and changes are not taken for one."""
-    file = tmp_path / "rollout.csv"
-    file.write_text(text)
-
-    assert expected is is_plan(str(file))
-
-
-def test_a_pipe_is_left_alone() -> None:
-    """What can be read only once is taken for changes, and all of it is still there."""
-    reader, writer = os.pipe()
-    os.write(writer, sample().to_json().encode())
-    os.close(writer)
-
-    with os.fdopen(reader) as stream:
-        assert not is_plan(f"/dev/fd/{reader}")
-        assert sample() == Plan.from_json(stream.read())
-
-
-@pytest.mark.parametrize("name", ["missing", ".", "a\0b"])
-def test_what_can_not_be_read_is_no_plan(name: str, tmp_path: Path) -> None:
-    """A file that is not there, a folder and no name at all are no plans."""
-    assert not is_plan(tmp_path / name)
+def test_a_plan_is_told_by_its_content(expected: bool, text: str) -> None:  # noqa: FBT001 - a case
+    """A plan is known and changes are not taken for one."""
+    assert expected is is_plan(text.encode())

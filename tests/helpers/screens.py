@@ -11,6 +11,7 @@ import time
 from typing import Any, Self
 
 import attrs
+import banners
 
 # In a session of its own the terminal has to be taken, so that Ctrl-C becomes a signal;
 # and what runs the tests may ignore it, which no shell on a terminal does.
@@ -66,10 +67,11 @@ class Screen:
         os.write(self.terminal, keys.encode())
 
     def end(self) -> int:
-        """Read to the end and return the exit code."""
+        """Read to the end, leave out which server it was, and return the exit code."""
         deadline = time.monotonic() + SECONDS
         while self._read():
             assert time.monotonic() < deadline, self.text
+        self.text = banners.without(self.text)
         return self.process.wait(SECONDS)
 
     def _read(self) -> bool:

@@ -76,9 +76,9 @@ def apply(
     Bring each connector of FILE to the values it asks for, and read all of them back.
 
     FILE is CSV with the header account_id,sso_connector_id,enabled,use_fedramp_language
-    (true, false, or empty to leave alone), or JSON Lines with these keys if its name
-    ends in .jsonl, or a plan that `cfsso plan --out` has saved. A row that can't be used
-    stops everything before a request is sent.
+    (true, false, or empty to leave alone), or JSON Lines with these keys, or a plan that
+    `cfsso plan --out` has saved; - is stdin. A row that can't be used stops everything
+    before a request is sent.
 
     It plans and asks first, and needs --yes where it can't. Ctrl-C sends no further write,
     settles those under way and says how to go on; a second one leaves at once.
@@ -86,28 +86,36 @@ def apply(
     import os
 
     import cfsso
-    from cfsso.cli import asking, inputs, journals, planned
-    from cfsso.cli.running import Running
+    from cfsso.cli import asking, inputs, journals, known_journals, named_files, planned
+    from cfsso.cli.running import Keeping, Running
     from cfsso.cli.screen import say
     from cfsso.cli.session import Session
-    from cfsso.fleet.plans import is_plan
 
     session = Session(settings)
-    ready = cfsso.fleet.Plan.load(file) if is_plan(file) else None
-    changes = () if ready else inputs.read_changes(file)
+    given = inputs.read_changes(file)
     session.check()
     if journal is not None and os.path.lexists(journal):
+        way = settings.command("resume", named_files.argument(journal))
         raise cfsso.InvalidRequestError(
-            f"{journal} exists: give another --journal, or go on with `cfsso resume`"
+            f"{journal} exists: give another --journal, or go on with it: `{way}`"
         )
     if not yes:
         asking.need_terminal("apply")
-    plan = ready or _planned(settings, session, changes, concurrency)
+    plan = (
+        given
+        if isinstance(given, cfsso.fleet.Plan)
+        else _planned(settings, session, given, concurrency)
+    )
     if yes:
         say(planned.summary(plan))
     elif not _agreed(settings, file, plan):
         say("not confirmed: nothing was sent")
         return exit_codes.NOT_GREEN
+    if journal is not None:
+        keeping = Keeping.ALWAYS
+        known_journals.remember(journal)
+    else:
+        keeping = Keeping.IF_WRITTEN if settings.emulate is None else Keeping.NEVER
     with journals.kept(journal, rehearsal=settings.emulate is not None) as path:
         running = Running(
             settings,
@@ -115,7 +123,7 @@ def apply(
             path,
             total=len(plan.rows),
             merged=plan.merged,
-            lasting=journal is not None or settings.emulate is None,
+            keeping=keeping,
             changes=[row.change for row in plan.rows],
         )
         return running.run(
@@ -163,6 +171,7 @@ def _agreed(settings: Settings, file: str, plan: "Plan") -> bool:
 
 
 def _question(file: str, plan: "Plan") -> str:
+    from cfsso.cli import named_files
     from cfsso.cli.summary import counted
 
     wishes = [row.change.enabled for row in plan.writes]
@@ -174,6 +183,6 @@ def _question(file: str, plan: "Plan") -> str:
     if plan.undecided:
         parts.append(f"{len(plan.undecided):,} to read again first")
     return (
-        f"Apply {file}: {counted(len(wishes), 'connector')} in"
+        f"Apply {named_files.shown(file)}: {counted(len(wishes), 'connector')} in"
         f" {counted(len(plan.changed_accounts), 'account')}, {', '.join(parts)}?"
     )

@@ -71,6 +71,9 @@ def emulator(
     if no_rate_limit:
         options["rate_limit"] = None
     if state is not None and os.path.exists(state):  # noqa: PTH110 - pathlib would cost import time
+        if not os.path.isfile(state):  # noqa: PTH113 - as above
+            # It is replaced at the end.
+            raise cfsso.InvalidRequestError(f"{state}: not a file: give another name")
         cloud, account = cfsso.CloudflareEmulator.load(state, **options), None
     else:
         cloud = cfsso.CloudflareEmulator(**options)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("file", metavar="FILE")
-@click.option("--out", metavar="FILE", help="Save the plan, for apply.")
+@click.option("--out", metavar="FILE", help="Save the plan, for apply; - is stdout.")
 @click.option(
     "--account",
     "accounts",
@@ -66,21 +66,23 @@ def plan(
     Read the accounts of FILE and show what apply would do; nothing is written.
 
     FILE is what apply takes: CSV with the header
-    account_id,sso_connector_id,enabled,use_fedramp_language, or JSON Lines with these keys.
-    The exit code is 1 if something is blocked.
+    account_id,sso_connector_id,enabled,use_fedramp_language, or JSON Lines with these keys;
+    - is stdin. The exit code is 1 if something is blocked.
     """
-    import shlex
-
     import cfsso
-    from cfsso.cli import inputs, planned
+    from cfsso.cli import inputs, named_files, planned
     from cfsso.cli.screen import say
     from cfsso.cli.session import Session
-    from cfsso.fleet.plans import is_plan
+    from cfsso.fleet import _files
+    from cfsso.fleet.plans import KIND
 
+    if out == named_files.STANDARD and settings.json:
+        raise click.UsageError("--json and --out - exclude each other: both write to stdout")
     session = Session(settings)
-    if is_plan(file):
-        raise cfsso.InvalidRequestError(f"{file}: a plan already: give the changes it is to be of")
     changes = inputs.read_changes(file)
+    if isinstance(changes, cfsso.fleet.Plan):
+        name = named_files.shown(file)
+        raise cfsso.InvalidRequestError(f"{name}: a plan already: give the changes it is to be of")
     further = [*accounts, *([] if accounts_file is None else inputs.read_accounts(accounts_file))]
     total = len({change.account_id for change in changes} | set(further))
 
@@ -95,15 +97,31 @@ def plan(
                 max_wait=settings.max_wait,
             )
 
+    session.check()
+    if out is not None and out != named_files.STANDARD:
+        read = named_files.inputs(settings, file=file, accounts_file=accounts_file)
+        _files.check_place(out, KIND, read)
     made = session.run(work)
+    if out == named_files.STANDARD:
+        _print(made)
+        return _code(made, detailed=detailed_exitcode)
     try:
         if out is not None:
             made.save(out)
     finally:
         _show(settings, made)
     if out is not None:
-        say(f"saved: `cfsso apply {shlex.quote(out)}` does it")
+        say(f"saved: `{settings.command('apply', named_files.argument(out))}` does it")
     return _code(made, detailed=detailed_exitcode)
+
+
+def _print(made: "Plan") -> None:
+    from cfsso.cli import planned
+    from cfsso.cli.screen import say
+
+    click.echo(made.to_json(), nl=False)
+    for line in (planned.summary(made), *planned.unread(made)):
+        say(line)
 
 
 def _show(settings: Settings, made: "Plan") -> None:
