@@ -109,19 +109,6 @@ class Journal:
             )
         return self._store.runs[-1]
 
-    def need_resumable(self) -> None:
-        """
-        See that its latest run is one that can be resumed.
-
-        Raises:
-            InvalidRequestError: It is a rescue, or there is none.
-        """
-        if self.run.kind is RunKind.BREAK_GLASS:
-            raise InvalidRequestError(
-                f"{self.path} is the record of a rescue, which can't be resumed: break the glass"
-                " again, or revert it; nothing was sent"
-            )
-
     async def begin(
         self,
         targets: AsyncIterable[Target],
