@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from cfsso import _judging, _salvaging, _wire
 from cfsso._client import Client
-from cfsso._exchange import exchange, read_all, read_one
+from cfsso._exchange import exchange, read_all, read_listing, read_one
 from cfsso._judging import Finding, Span
 from cfsso._settling import surely
 from cfsso._tokens import verify
@@ -54,7 +54,8 @@ class AsyncSSOConnectors(Client):
         Return all connectors of an account, in the order of the answer.
 
         The API describes no pages. If an answer says that it left some out, that is
-        logged as a warning. One of more than 1 MiB, about 3,000 connectors, is refused.
+        logged as a warning. One of more than 64 MiB, about 190,000 connectors, is
+        refused, as is one with a connector of more than 1 MiB.
 
         https://developers.cloudflare.com/api/resources/iam/subresources/sso/methods/list/
         """
@@ -296,5 +297,6 @@ class AsyncSSOConnectors(Client):
         """
         request = _wire.build_list(account_id)
         call = self._call("list", account_id)
-        work = exchange(self._transport, call, request, _salvaging.read)
-        return _salvaging.salvage(await call.run(work), only)
+        work = read_listing(self._transport, call, request, lambda: _salvaging.Salvaging(only))
+        _, reading, left_out = await call.run(work)
+        return reading.salvage(left_out)
