@@ -53,12 +53,16 @@ def break_glass(settings: Settings, /, **options: Any) -> int:
 
     It needs no plan, goes on past every failure, waits out rate limits whatever
     --max-wait says, reads everything back, and ends with who is still locked out.
+    It goes on if the terminal goes away.
 
     It asks for the domain, or for the word "all", and needs --yes where it can't; a
     drill never asks. Ctrl-C sends no further write and settles those under way; a
     second one leaves at once.
     """
-    return _rescue(settings, **options)
+    from cfsso.cli import hangups
+
+    with hangups.outlived():
+        return _rescue(settings, **options)
 
 
 def _rescue(
