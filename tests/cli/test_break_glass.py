@@ -924,5 +924,7 @@ def test_a_date_that_utc_does_not_have(run: Any, tmp_path: Path) -> None:
         if words:
             assert {*accounts} == {record["account_id"] for record in ran.records}
             assert {"changed"} == {record["status"] for record in ran.records}
+            [shown] = [r["after"] for r in ran.records if r["account_id"] == odd]
+            assert "0001-01-01T00:00:00+01:00" == shown["created_on"]
         else:
             assert "SSO is off in 3 of 3 accounts: 3 connectors disabled now" in ran.out

@@ -122,9 +122,11 @@ async def test_what_was_never_sent_is_not_left_in_doubt(tmp_path: Path) -> None:
 
     [outcome] = await rescue(through, cloud, journal=tmp_path / "j")
 
-    [record] = await recorded(tmp_path / "j")
-    assert Status.NOT_ATTEMPTED is outcome.status is record.status
-    assert isinstance(record.error, cfsso.AuthenticationError)
+    async with await read_journal(tmp_path / "j") as reader:
+        [record] = [one async for one in reader.targets()]
+    assert Status.NOT_ATTEMPTED is outcome.status is record.outcome.status
+    assert isinstance(record.outcome.error, cfsso.AuthenticationError)
+    assert record.intended is None
 
 
 @pytest.mark.parametrize("name", ["there", "no-folder/j"])
