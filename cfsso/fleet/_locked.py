@@ -97,19 +97,21 @@ async def look(
     Raises:
         CfssoError: The account can't be listed.
     """
-    found = await connectors._list_for_rescue(account_id)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] # of this package only
-    kept: dict[str, SSOConnector] = {}
     others: set[str] = set()
-    for connector in found.connectors:
+
+    def keeps(connector: SSOConnector) -> bool:
+        """Keep no more of an account of many thousands than matters."""
         named = connector.email_domain
-        if named and connector.id not in ids and not _is_meant(connector, domain):
-            others.add(named)
-        else:
-            kept[connector.id] = connector
+        if not named or connector.id in ids or _is_meant(connector, domain):
+            return True
+        others.add(named)
+        return False
+
+    found = await connectors._list_for_rescue(account_id, keeps=keeps)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] # of this package only
     return Seen(
         account_id=account_id,
         domain=domain,
-        kept=kept,
+        kept={connector.id: connector for connector in found.connectors},
         others=frozenset(others),
         lost=found.lost,
     )
