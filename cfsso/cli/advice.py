@@ -27,7 +27,7 @@ def advice(error: cfsso.CfssoError, target: Target) -> str:
         if isinstance(error, kind):
             return text.format(
                 look=target.look,
-                account=target.account_id,
+                list=target.list,
                 seconds=math.ceil(error.retry_after or _WINDOW),
             )
     return "try again later"
@@ -37,7 +37,7 @@ def advice(error: cfsso.CfssoError, target: Target) -> str:
 _TEXTS: tuple[tuple[type[cfsso.CfssoError], str], ...] = (
     (cfsso.AuthenticationError, "check CLOUDFLARE_API_TOKEN or --token-file"),
     (cfsso.PermissionDeniedError, _PERMISSION),
-    (cfsso.NotFoundError, "check the ids; `cfsso list {account}` shows what the token can see"),
+    (cfsso.NotFoundError, "check the ids; `{list}` shows what the token can see"),
     (cfsso.RateLimitError, "wait {seconds} s and run it again"),
     (cfsso.InternalServerError, "try again later; see https://www.cloudflarestatus.com"),
     (cfsso.APIStatusError, "nothing was changed; `{look}` shows the present state"),

@@ -18,6 +18,7 @@ from cfsso.cli.commands.journals import resume, revert
 from cfsso.cli.commands.plan import plan
 from cfsso.cli.commands.reading import get, list_
 from cfsso.cli.commands.report import report
+from cfsso.cli.commands.runs import runs
 from cfsso.cli.commands.transfer import transfer
 from cfsso.cli.commands.writing import create, delete, disable, enable, update, verify
 from cfsso.cli.endings import CommandEnded
@@ -119,6 +120,7 @@ for _command in (
     resume,
     revert,
     report,
+    runs,
     transfer,
     emulator,
 ):

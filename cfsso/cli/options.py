@@ -1,12 +1,16 @@
 """The options that all commands share; they stand before or after the command."""
 
+import copy
 import math
+import os
 import shlex
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+
+from cfsso._text import printable
 
 _ID_LENGTH = 32
 _CONCURRENCY = 32
@@ -43,7 +47,13 @@ class Settings:
             "--emulate": self.emulate,
         }
         options = (part for name, value in given.items() if value for part in (name, value))
-        return shlex.join(["cfsso", *words, *options])
+        return " ".join(map(_quoted, ["cfsso", *words, *options]))
+
+    def at(self, base_url: str | None) -> "Settings":
+        """Return the same settings for a server; ``None``: Cloudflare itself."""
+        other = copy.copy(self)
+        other.base_url, other.emulate = base_url, None
+        return other
 
     def check(self) -> None:
         """
@@ -54,6 +64,14 @@ class Settings:
         """
         if self.emulate is not None and self.base_url is not None:
             raise click.UsageError("--emulate and --base-url exclude each other")
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for a POSIX shell, so that it can be shown on a line as it is."""
+    if printable(word, len(word)) == word:
+        return shlex.quote(word)
+    octal = "".join(f"\\{byte:03o}" for byte in os.fsencode(word))
+    return f"\"$(printf '{octal}')\""
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)

@@ -1,8 +1,10 @@
 """A run on the screen: outcomes as they come, signals, and what it came to."""
 
 import asyncio
+import datetime as dt
+import enum
 import math
-import shlex
+import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -10,15 +12,16 @@ from contextlib import aclosing
 from typing import Final, TypeAlias
 
 import cfsso
-from cfsso.cli import exit_codes, records, summary
+from cfsso._text import shown_time
+from cfsso.cli import exit_codes, records, summary, ways_on
 from cfsso.cli.options import Settings
 from cfsso.cli.progress import Progress, progress
-from cfsso.cli.screen import is_live, say
+from cfsso.cli.screen import hint, is_live, say
 from cfsso.cli.session import Session
 from cfsso.cli.signals import Signals
 from cfsso.cli.streams import OutputError
 from cfsso.cli.waits import Waits
-from cfsso.fleet import Change, Outcome, OutcomeStatus
+from cfsso.fleet import Change, Outcome, OutcomeStatus, RunKind
 
 # Whoever stops a run does not sit through a longer wait for the rate limit.
 _PATIENCE: Final = 5.0
@@ -27,6 +30,14 @@ Begin: TypeAlias = Callable[
     [cfsso.AsyncSSOConnectors, asyncio.Event], AsyncGenerator[Outcome, None]
 ]
 """Begins a run over connectors, which ends early once the event is set."""
+
+
+class Keeping(enum.Enum):
+    """When a run's journal is there afterwards."""
+
+    NEVER = enum.auto()
+    IF_WRITTEN = enum.auto()
+    ALWAYS = enum.auto()
 
 
 class Running:
@@ -39,8 +50,10 @@ class Running:
         journal: The file that it writes.
         total: How many targets it has, as far as is known.
         merged: How many rows of its file repeated an earlier one.
-        lasting: Whether the journal is there afterwards.
+        keeping: Whether the journal is there afterwards.
+        kind: What the run does.
         changes: What it is about, if the journal does not say it yet.
+        ended: When the run ended, if it did so before and is only shown.
     """
 
     def __init__(
@@ -51,16 +64,20 @@ class Running:
         *,
         total: int,
         merged: int = 0,
-        lasting: bool = True,
+        keeping: Keeping = Keeping.ALWAYS,
+        kind: RunKind = RunKind.APPLY,
         changes: Sequence[Change] = (),
+        ended: dt.datetime | None = None,
     ) -> None:
         self._settings = settings
         self._session = session
         self._journal = journal
         self._total = total
         self._merged = merged
-        self._lasting = lasting
+        self._keeping = keeping
+        self._kind = kind
         self._changes = changes
+        self._ended = ended
         self._stop = asyncio.Event()
         self._outcomes: list[Outcome] = []
         self._output: OSError | None = None
@@ -74,29 +91,47 @@ class Running:
         Raises:
             OutputError: stdout could not take the results; no further write was sent.
         """
+        if self._keeping is not Keeping.NEVER:
+            say(f"journal: {self._journal}")
         received = self._session.run_freely(lambda: self._run(begin))
-        if self._output is not None:
-            raise self._output
-        if not self._settings.json:
-            summary.show(self._outcomes, elapsed=self._elapsed, merged=self._merged)
-        if self._failed is not None:
-            say(str(self._failed))
+        try:
+            if self._output is not None:
+                raise self._output
+            if not self._settings.json:
+                summary.show(self._outcomes, elapsed=self._elapsed, merged=self._merged)
+        finally:
+            # Also if nobody reads the results: the way back must not be lost with them.
+            self._say_how_it_ended(received)
         if received is not None:
-            name = signal.Signals(received).name
-            say(f"interrupted by {name}: {self._way_on()}")
             return exit_codes.of_signal(received)
         code = exit_codes.of_statuses(outcome.status for outcome in self._outcomes)
-        if self._failed is not None:
-            return code or exit_codes.NOT_GREEN
-        if code and self._lasting:
-            say(f"the journal is {self._journal}: {self._way_on()}")
-        return code
+        return code if self._failed is None else code or exit_codes.NOT_GREEN
 
-    def _way_on(self) -> str:
-        if not self._lasting:
-            return "run it again to go on"
-        path = shlex.quote(self._journal)
-        return f"`cfsso resume {path}` goes on, `cfsso revert {path}` takes it back"
+    def _say_how_it_ended(self, received: int | None) -> None:
+        if self._failed is not None:
+            say(str(self._failed))
+        if self._ended is not None:
+            say(f"finished at {shown_time(self._ended)}; nothing was sent now")
+        kept = self._is_kept()
+        if received is not None:
+            again = "" if kept else ": run it again to go on"
+            say(f"interrupted by {signal.Signals(received).name}{again}")
+        if not kept:
+            return
+        say(f"journal: {self._journal}")
+        for way in ways_on.hints(self._settings, self._journal, self._kind, self._outcomes):
+            hint(way)
+
+    def _is_kept(self) -> bool:
+        """Whether the journal stays; one that nobody asked for does not if it holds no write."""
+        if self._keeping is Keeping.NEVER or not os.path.lexists(self._journal):
+            return False
+        if self._keeping is Keeping.ALWAYS or ways_on.has_written(self._outcomes):
+            return True
+        if not self._session.run_freely(lambda: ways_on.is_empty(self._journal)):
+            return True
+        ways_on.remove(self._journal)
+        return False
 
     async def _run(self, begin: Begin) -> int | None:
         loop = asyncio.get_running_loop()
@@ -127,6 +162,9 @@ class Running:
                     shown.add(green=outcome.status.is_green)
             except cfsso.JournalError as error:
                 self._failed = error
+        if self._failed is not None and not self._outcomes:
+            # It failed before the run began.
+            await self._give_up()
 
     def _take(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)

@@ -10,6 +10,8 @@ import click
 from cfsso._text import printable
 
 _LINE = 2000
+# A command is of no use cut off.
+_COMMAND = 100_000
 
 
 def say(message: str) -> None:
@@ -17,6 +19,12 @@ def say(message: str) -> None:
     # Whoever closed stderr does not want to know, and a run must go on.
     with contextlib.suppress(OSError):
         click.echo(f"cfsso: {printable(message, _LINE)}", err=True)
+
+
+def hint(text: str) -> None:
+    """Print what to do next to stderr, with its commands whole."""
+    with contextlib.suppress(OSError):
+        click.echo(f"cfsso: hint: {printable(text, _COMMAND)}", err=True)
 
 
 def is_live(stream: TextIO) -> bool:

@@ -48,6 +48,16 @@ class Session:
             else cfsso.CloudflareEmulator.load(settings.emulate, rate_limit=None)
         )
 
+    @property
+    def server(self) -> str:
+        """
+        Which server the connectors reach. Empty: it is not known.
+
+        Raises:
+            InvalidRequestError: As in `connectors`.
+        """
+        return self.connectors().server
+
     def check(self) -> None:
         """
         See, before anybody is asked, that the connectors can be had.

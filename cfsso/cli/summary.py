@@ -15,9 +15,9 @@ from cfsso.fleet import Outcome
 # In the order of the table, and what each means.
 MEANINGS: Final = {
     "changed": "written, and a later read shows it",
-    "unchanged": "was as wished; nothing was sent",
+    "unchanged": "had the requested values; nothing was sent",
     "blocked": "the state found forbids it; nothing was sent",
-    "failed": "surely not applied",
+    "failed": "the API refused it; nothing was changed",
     "conflict": "a read after the last write shows otherwise",
     "unknown": "may have been applied: look before you repeat",
     "not_attempted": "the run stopped before it came to it",
@@ -28,6 +28,8 @@ _ROWS: Final = (
 )
 # From here on a domain has a column of its own.
 _ROOM_FOR_DOMAINS: Final = 140
+# From here on equal rows are one.
+_MANY: Final = 10
 
 
 def show(outcomes: Sequence[Outcome], *, elapsed: float, merged: int) -> None:
@@ -40,9 +42,25 @@ def show(outcomes: Sequence[Outcome], *, elapsed: float, merged: int) -> None:
         merged: How many rows of the file repeated an earlier one.
     """
     console = render.screen()
-    show_rows(console, [outcome for outcome in outcomes if not outcome.status.is_green])
+    _show_problems(console, [outcome for outcome in outcomes if not outcome.status.is_green])
     _show_counts(console, Counter(outcome.status.value for outcome in outcomes))
     console.print(render.cell(_line(outcomes, elapsed, merged)), soft_wrap=True)
+
+
+def _show_problems(console: Console, outcomes: Sequence[Outcome]) -> None:
+    """Draw a row for each outcome, but one for all that are equal if those are many."""
+    alike: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        alike.setdefault((outcome.status.value, reason(outcome)), []).append(outcome)
+    groups = {key: group for key, group in alike.items() if len(group) > _MANY}
+    for (status, said), group in sorted(groups.items(), key=lambda item: _ROWS.index(item[0][0])):
+        accounts = len({outcome.change.account_id for outcome in group})
+        many = f"{counted(len(group), 'connector')} in {counted(accounts, 'account')}"
+        line = Text.assemble(render.word(status), "  ", render.cell(many), "  ", render.cell(said))
+        console.print(line, soft_wrap=True)
+    if groups:
+        console.print()
+    show_rows(console, [o for o in outcomes if (o.status.value, reason(o)) not in groups])
 
 
 def reason(outcome: Outcome) -> str:

@@ -12,6 +12,11 @@ _LONG: Final = 2.0
 # How much longer than what is left of an announced wait one has to be to be announced too.
 _MORE: Final = 3.0
 _LIMIT: Final = "rate limit"
+# Why a run waits while nothing of it is under way.
+_OUTAGE: Final = "outage"
+_IN_FLIGHT: Final = "in flight"
+
+_SERVER_ERROR: Final = 500
 
 _Key: TypeAlias = tuple[str, str, str | None]
 
@@ -35,6 +40,7 @@ class Waits:
         self._told: dict[str, float] = {}
         # A plain number, since the bar is drawn by another thread.
         self._until = 0.0
+        self._answered = self._time()
 
     def __call__(self, event: cfsso.Event) -> None:
         """Take notice of one event."""
@@ -42,10 +48,12 @@ class Waits:
         if self._limited.pop(key, None) is not None:
             self._until = max(self._limited.values(), default=0.0)
         if event.kind is cfsso.EventKind.WAIT:
-            if event.seconds > _LONG:
+            if event.seconds > _LONG or event.reason == _OUTAGE:
                 self._wait(key, event)
         elif event.kind is cfsso.EventKind.ATTEMPT:
             self._failures[key] = _failure(event)
+            if event.status is not None and event.status < _SERVER_ERROR:
+                self._answered = self._time()
         elif event.kind is cfsso.EventKind.END:
             self._failures.pop(key, None)
 
@@ -70,6 +78,11 @@ class Waits:
         seconds = f"{math.ceil(event.seconds):,} s"
         if event.reason == _LIMIT:
             return f"waiting {seconds} for the rate limit"
+        if event.reason == _OUTAGE:
+            silent = math.floor(self._time() - self._answered)
+            return f"no answer from the API for {silent:,} s: holding, next try in {seconds}"
+        if event.reason == _IN_FLIGHT:
+            return f"waiting {seconds}: a write of the earlier run may still arrive"
         if event.reason == "settle":
             return f"not confirmed yet: looking again in {seconds}"
         return f"{self._failures.get(key, 'no answer')}: trying again in {seconds}"

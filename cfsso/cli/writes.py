@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+import attrs
+
 import cfsso
 from cfsso.cli.results import Result, Target
 from cfsso.fleet import OutcomeStatus
@@ -55,7 +57,7 @@ async def create(
         """Nothing is left to do but to read."""
 
     return await _written(
-        Target(target.account_id, key),
+        attrs.evolve(target, sso_connector_id=key),
         done,
         lambda: connectors.get(key, account_id=target.account_id),
         lambda connector: _differs(connector, wished | {"email_domain": made.email_domain}),
@@ -104,7 +106,7 @@ def failed(target: Target, error: cfsso.CfssoError) -> Result:
         raise error
     found = error.found if isinstance(error, cfsso.UnconfirmedWriteError) else None
     if found is not None and target.sso_connector_id is None:
-        target = Target(target.account_id, found.id or None)
+        target = attrs.evolve(target, sso_connector_id=found.id or None)
     return Result(target=target, status=OutcomeStatus.of_error(error), connector=found, error=error)
 
 

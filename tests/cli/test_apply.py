@@ -203,7 +203,7 @@ def test_an_unknown_outcome_exits_4(run: Any, cloud: Any, hooked: Any) -> None:
 @pytest.mark.parametrize(
     ("error", "note", "expected"),
     [
-        (None, "", "surely not applied"),
+        (None, "", "the API refused it; nothing was changed"),
         (None, "a note", "a note"),
         (cfsso.CfssoError("odd"), "", "odd"),
         (
@@ -266,8 +266,9 @@ def test_a_signal_stops_further_writes(
     assert "cfsso: stopping: no further write is sent; once more to leave at once\n" in ran.err
     (journal,) = Path(os.environ["XDG_STATE_HOME"], "cfsso").iterdir()
     assert ran.err.endswith(
-        f"cfsso: interrupted by {number.name}: `cfsso resume {journal}` goes on,"
-        f" `cfsso revert {journal}` takes it back\n"
+        f"cfsso: interrupted by {number.name}\ncfsso: journal: {journal}\n"
+        f"cfsso: hint: `cfsso resume {journal}` goes on with what is left\n"
+        f"cfsso: hint: `cfsso revert {journal}` takes it back\n"
     )
 
 

@@ -29,7 +29,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
     """There is each command of this step, and no other."""
     expected = (
         "apply break-glass create delete disable emulator enable get list plan report resume"
-        " revert transfer update verify"
+        " revert runs transfer update verify"
     )
 
     assert expected.split() == COMMANDS

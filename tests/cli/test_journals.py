@@ -67,8 +67,9 @@ def test_a_run_that_was_stopped_goes_on_and_is_taken_back(
     assert 130 == ran.code
     assert ["changed", "changed", "not_attempted"] == [r["status"] for r in ran.records]
     assert ran.err.endswith(
-        f"interrupted by SIGINT: `cfsso resume {journal}` goes on,"
-        f" `cfsso revert {journal}` takes it back\n"
+        f"cfsso: interrupted by SIGINT\ncfsso: journal: {journal}\n"
+        f"cfsso: hint: `cfsso resume {journal}` goes on with what is left\n"
+        f"cfsso: hint: `cfsso revert {journal}` takes it back\n"
     )
 
     ran = run("--json", "resume", journal)
@@ -99,7 +100,8 @@ def test_a_journal_is_for_its_owner_only(run: Any, three: str, cloud: Any, journ
 
     assert (2, "") == (ran.code, ran.out)
     assert ran.err == (
-        f"cfsso: {journal} exists: give another --journal, or go on with `cfsso resume`\n"
+        f"cfsso: {journal} exists: give another --journal, or go on with it:"
+        f" `cfsso resume {journal} --emulate {cloud.state}`\n"
     )
     assert content == Path(journal).read_bytes()
 
@@ -207,10 +209,10 @@ def test_with_json_the_plan_is_one_line(
     assert 3 * (1 - code) == len(ran.records)
 
 
-def test_what_is_not_green_names_the_way_on(
+def test_a_run_that_wrote_nothing_names_no_way_on(
     run: Any, cloud: Any, journal: str, hooked: Any
 ) -> None:
-    """A run that ends otherwise than green says where its journal is."""
+    """Where nothing is left and nothing to be taken back, only the journal is named."""
     account = cloud.emulator.add_account()
     pending = cloud.add("pending", account=account)
     file = cloud.rollout(f"{account},{pending},true,")
@@ -219,10 +221,8 @@ def test_what_is_not_green_names_the_way_on(
     ran = run("apply", file, "--yes", "--journal", journal)
 
     assert 1 == ran.code
-    assert ran.err.endswith(
-        f"cfsso: the journal is {journal}: `cfsso resume {journal}` goes on,"
-        f" `cfsso revert {journal}` takes it back\n"
-    )
+    assert ran.err.endswith(f"\ncfsso: journal: {journal}\n")
+    assert "hint" not in ran.err
 
 
 def test_a_plan_that_was_saved_is_applied(run: Any, cloud: Any, three: str, hooked: Any) -> None:
@@ -330,7 +330,11 @@ def test_a_full_disk_ends_a_run(
     assert 1 == ran.code
     assert "changed            1" in ran.out
     assert "not_attempted      2" in ran.out
-    assert ran.err.endswith("cfsso: the disk is full: free space, then: cfsso resume\n")
+    assert ran.err.endswith(
+        f"cfsso: {full}\ncfsso: journal: {journal}\n"
+        f"cfsso: hint: `cfsso resume {journal}` goes on with what is left\n"
+        f"cfsso: hint: `cfsso revert {journal}` takes it back\n"
+    )
     assert 1 == patches(cloud)
 
 

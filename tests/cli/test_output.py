@@ -349,3 +349,37 @@ def test_a_pipe_gets_neither_colour_nor_a_bar(cloud: Any, spawn: Any) -> None:
 
     assert 1 == process.returncode
     assert (out + err).replace("\n", "").isprintable()
+
+
+def alike(count: int, note: str, status: OutcomeStatus) -> list[Outcome]:
+    """Return that many outcomes which differ in their ids only."""
+    return [
+        Outcome(
+            change=Change(f"{number % 4:032d}", f"{number:032d}", enabled=True),
+            status=status,
+            note=note,
+        )
+        for number in range(count)
+    ]
+
+
+def test_rows_that_are_equal_are_one(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than ten of one status and reason are a row with their number; others stay."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    silent = "no answer from the API for 45 s: can't connect"
+
+    summary.show(
+        [
+            *alike(132, silent, OutcomeStatus.NOT_ATTEMPTED),
+            *alike(11, "403 Forbidden", OutcomeStatus.FAILED),
+            *alike(10, "401", OutcomeStatus.NOT_ATTEMPTED),
+        ],
+        elapsed=1.0,
+        merged=0,
+    )
+
+    lines = terminal.getvalue().splitlines()
+    assert f"not_attempted  132 connectors in 4 accounts  {silent}" == lines[0]
+    assert "failed  11 connectors in 4 accounts  403 Forbidden" == lines[1]
+    assert 10 == sum("  401" in line for line in lines)
+    assert 1 == sum("403" in line for line in lines)

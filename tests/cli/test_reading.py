@@ -45,7 +45,7 @@ def test_list_goes_on_after_an_account_that_fails(run: Any, cloud: Any) -> None:
     assert 1 == ran.out.count(connector)
     assert 1 == ran.err.count("\n")
     assert f"404 from GET /accounts/{'f' * 32}/sso_connectors" in ran.err
-    assert f"check the ids; `cfsso list {'f' * 32}` shows" in ran.err
+    assert f"check the ids; `cfsso list {'f' * 32} --emulate {cloud.state}` shows" in ran.err
 
 
 def test_list_as_json_has_a_record_for_an_account_that_fails(run: Any, cloud: Any) -> None:

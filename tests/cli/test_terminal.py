@@ -66,7 +66,8 @@ def test_the_bar_moves_and_ctrl_c_stops_the_run(cloud: Any, slow: str, on_termin
     assert 130 == screen.end()
     assert "stopping: no further write is sent" in screen.text
     assert "the run stopped before it came to it" in screen.text
-    assert "cfsso: interrupted by SIGINT: `cfsso resume /" in screen.text
+    assert "cfsso: interrupted by SIGINT\r\ncfsso: journal: /" in screen.text
+    assert "cfsso: hint: `cfsso resume /" in screen.text
 
 
 def test_a_wait_for_the_limit_counts_down_and_ctrl_c_ends_it(

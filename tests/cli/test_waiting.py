@@ -268,7 +268,8 @@ def test_a_signal_ends_a_run_that_waits_for_the_limit(
         record["status"] for record in ran.records
     ]
     assert 1 == ran.err.count("cfsso: stopping at once: the rate limit asks to wait 287 s more\n")
-    assert f"cfsso: interrupted by {number.name}: `cfsso resume " in ran.err
+    assert f"cfsso: interrupted by {number.name}\ncfsso: journal: /" in ran.err
+    assert "cfsso: hint: `cfsso resume /" in ran.err
     assert 9 == faulty.requests
     assert 5 > time.monotonic() - begun
 
@@ -292,3 +293,29 @@ def test_a_second_signal_leaves_alone_what_could_not_be_listed(
 
     assert 130 == ran.code
     assert ["unknown"] == [record["status"] for record in ran.records]
+
+
+async def test_what_a_run_waits_for_without_a_request_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage says since when there was no answer, and a revert why it waits."""
+    now = 100.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    waits = Waits()
+
+    def event(kind: cfsso.EventKind, **others: Any) -> None:
+        waits(cfsso.Event(kind=kind, operation="apply", account_id="", **others))
+
+    event(cfsso.EventKind.ATTEMPT, status=200)
+    now = 112.0
+    event(cfsso.EventKind.ATTEMPT, status=503)
+    event(cfsso.EventKind.WAIT, reason="outage", seconds=1.0)
+    now = 113.5
+    event(cfsso.EventKind.WAIT, reason="outage", seconds=3.2)
+    event(cfsso.EventKind.WAIT, reason="in flight", seconds=27.0)
+
+    assert [
+        "cfsso: no answer from the API for 12 s: holding, next try in 1 s",
+        "cfsso: no answer from the API for 13 s: holding, next try in 4 s",
+        "cfsso: waiting 27 s: a write of the earlier run may still arrive",
+    ] == capsys.readouterr().err.splitlines()

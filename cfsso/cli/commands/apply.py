@@ -86,8 +86,8 @@ def apply(
     import os
 
     import cfsso
-    from cfsso.cli import asking, inputs, journals, planned
-    from cfsso.cli.running import Running
+    from cfsso.cli import asking, inputs, journals, known_journals, named_files, planned
+    from cfsso.cli.running import Keeping, Running
     from cfsso.cli.screen import say
     from cfsso.cli.session import Session
 
@@ -95,8 +95,9 @@ def apply(
     given = inputs.read_changes(file)
     session.check()
     if journal is not None and os.path.lexists(journal):
+        way = settings.command("resume", named_files.argument(journal))
         raise cfsso.InvalidRequestError(
-            f"{journal} exists: give another --journal, or go on with `cfsso resume`"
+            f"{journal} exists: give another --journal, or go on with it: `{way}`"
         )
     if not yes:
         asking.need_terminal("apply")
@@ -110,6 +111,11 @@ def apply(
     elif not _agreed(settings, file, plan):
         say("not confirmed: nothing was sent")
         return exit_codes.NOT_GREEN
+    if journal is not None:
+        keeping = Keeping.ALWAYS
+        known_journals.remember(journal)
+    else:
+        keeping = Keeping.IF_WRITTEN if settings.emulate is None else Keeping.NEVER
     with journals.kept(journal, rehearsal=settings.emulate is not None) as path:
         running = Running(
             settings,
@@ -117,7 +123,7 @@ def apply(
             path,
             total=len(plan.rows),
             merged=plan.merged,
-            lasting=journal is not None or settings.emulate is None,
+            keeping=keeping,
             changes=[row.change for row in plan.rows],
         )
         return running.run(

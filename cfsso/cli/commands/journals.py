@@ -1,6 +1,7 @@
 """``resume`` and ``revert``: what a journal knows."""
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -24,29 +25,46 @@ if TYPE_CHECKING:
     "resume",
     cls=Command,
     short_help="Go on with a run that was cut off.",
-    epilog=examples("cfsso resume rollout.cfsso"),
+    epilog=examples("cfsso resume rollout.cfsso", "cfsso resume last --failed"),
 )
 @click.argument("journal", metavar="JOURNAL")
+@click.option(
+    "--failed", is_flag=True, help="Try again, too, what the API refused and so has failed."
+)
 @global_options
 @pass_settings
-def resume(settings: Settings, /, journal: str) -> int:
+def resume(settings: Settings, /, journal: str, *, failed: bool) -> int:
     """
     Go on with the latest run of JOURNAL, as it began.
 
-    What was under way is settled by reading first; what is known is shown and not
-    repeated. Of a finished run it shows the outcomes and sends nothing. It does not ask.
+    JOURNAL is a file, or `last` for that of the latest run. What was under way is settled
+    by reading first; what is known is shown and not repeated. Of a finished run it shows
+    the outcomes and sends nothing. It does not ask.
     """
     import cfsso
+    from cfsso.cli import known_journals, runs
     from cfsso.cli.running import Running
     from cfsso.cli.session import Session
 
     session = Session(settings)
-    run, _ = _read(session, journal)
-    session.check()
-    running = Running(settings, session, journal, total=run.total, merged=run.merged)
-    return running.run(
+    path = runs.resolved(journal)
+    known = _read(session, path)
+    _check(settings, session, known, path, "resume", *(["--failed"] * failed))
+    known_journals.remember(path)
+    run = known.run
+    options: dict[str, Any] = {"failed": True} if failed else {}
+    is_over = known.is_over and not (failed and known.counts["failed"])
+    return Running(
+        settings,
+        session,
+        path,
+        total=run.total,
+        merged=run.merged,
+        kind=run.kind,
+        ended=run.ended if is_over else None,
+    ).run(
         lambda connectors, stop: cfsso.fleet.resume(
-            connectors, journal, max_wait=settings.max_wait, stop=stop
+            connectors, path, max_wait=settings.max_wait, stop=stop, **options
         )
     )
 
@@ -55,7 +73,7 @@ def resume(settings: Settings, /, journal: str) -> int:
     "revert",
     cls=Command,
     short_help="Take back what a run has written.",
-    epilog=examples("cfsso revert rollout.cfsso", "cfsso revert rollout.cfsso --yes"),
+    epilog=examples("cfsso revert rollout.cfsso", "cfsso revert last --yes"),
 )
 @click.argument("journal", metavar="JOURNAL")
 @concurrency_option
@@ -66,28 +84,40 @@ def revert(settings: Settings, /, journal: str, concurrency: int, *, yes: bool) 
     """
     Restore what the latest run of JOURNAL has changed, the last change first.
 
-    Only fields that the run changed, and only where they still hold what it wrote; the
-    rest is listed as a conflict. It is a run of its own in the same journal: the same
-    command, or resume, goes on with it. It asks first, and needs --yes where it can't.
+    JOURNAL is a file, or `last` for that of the latest run. Only fields that the run
+    changed are restored, and only where they still hold what it wrote; the rest is listed
+    as a conflict. It is a run of its own in the same journal: the same command, or
+    resume, goes on with it. It asks first, and needs --yes where it can't.
     """
     import cfsso
-    from cfsso.cli import asking
+    from cfsso.cli import asking, known_journals, runs
     from cfsso.cli.running import Running
     from cfsso.cli.screen import say
     from cfsso.cli.session import Session
+    from cfsso.fleet import RunKind
 
     session = Session(settings)
     if not yes:
         asking.need_terminal("revert")
-    run, written = _read(session, journal)
-    session.check()
-    if not yes and written and not asking.ask(_question(journal, run, written)):
+    path = runs.resolved(journal)
+    known = _read(session, path)
+    _check(settings, session, known, path, "revert", *(["--yes"] * yes))
+    known_journals.remember(path)
+    if not yes and known.written and not asking.ask(_question(path, known)):
         say("not confirmed: nothing was sent")
         return exit_codes.NOT_GREEN
-    return Running(settings, session, journal, total=len(written)).run(
+    is_shown = known.run.kind is RunKind.REVERT and known.is_over
+    return Running(
+        settings,
+        session,
+        path,
+        total=len(known.written),
+        kind=RunKind.REVERT,
+        ended=known.run.ended if is_shown else None,
+    ).run(
         lambda connectors, stop: cfsso.fleet.revert(
             connectors,
-            journal,
+            path,
             concurrency=concurrency,
             max_wait=settings.max_wait,
             stop=stop,
@@ -95,26 +125,65 @@ def revert(settings: Settings, /, journal: str, concurrency: int, *, yes: bool) 
     )
 
 
-def _read(session: "Session", journal: str) -> "tuple[Run, list[Recorded]]":
-    """Return the latest run, and those of its targets that it has written or may have."""
+class _Known(NamedTuple):
+    """
+    What a journal says of its latest run.
+
+    Attributes:
+        run: The run.
+        server: Which server it reached. Empty: it is not known.
+        written: Those of its targets that it has written or may have.
+        counts: How many of its targets ended how.
+    """
+
+    run: "Run"
+    server: str
+    written: "list[Recorded]"
+    counts: Counter[str]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, and nothing is left to do."""
+        from cfsso.cli import runs
+
+        return self.run.ended is not None and not runs.is_open(self.counts)
+
+
+def _read(session: "Session", journal: str) -> _Known:
     import cfsso
 
-    async def read() -> "tuple[Run, list[Recorded]]":
+    async def read() -> _Known:
         """Read it."""
+        written: list[cfsso.fleet.Recorded] = []
+        counts: Counter[str] = Counter()
         async with await cfsso.fleet.read_journal(journal) as reader:
-            return reader.latest, [
-                recorded async for recorded in reader.targets() if recorded.intended
-            ]
+            run = reader.latest
+            async for recorded in reader.targets():
+                counts[recorded.outcome.status.value] += 1
+                if recorded.intended:
+                    written.append(recorded)
+            return _Known(run, run.server, written, counts)
 
     return session.run_freely(read)
 
 
-def _question(journal: str, run: "Run", written: "list[Recorded]") -> str:
+def _check(
+    settings: Settings, session: "Session", known: _Known, path: str, command: str, *options: str
+) -> None:
+    """Refuse what would fail later, before anybody is asked."""
+    from cfsso.cli import servers
+    from cfsso.cli.named_files import argument
+
+    session.check()
+    servers.check(settings, session, known.server, path, command, argument(path), *options)
+
+
+def _question(journal: str, known: _Known) -> str:
     from cfsso.cli.summary import counted
 
-    accounts = len({recorded.outcome.change.account_id for recorded in written})
-    begun = f"{run.begun:%Y-%m-%d %H:%M:%S} UTC"
+    accounts = len({recorded.outcome.change.account_id for recorded in known.written})
+    begun = f"{known.run.begun:%Y-%m-%d %H:%M:%S} UTC"
     return (
-        f"Revert {journal}: what the {run.kind} of {begun} wrote to"
-        f" {counted(len(written), 'connector')} in {counted(accounts, 'account')}?"
+        f"Revert {journal}: what the {known.run.kind} of {begun} wrote to"
+        f" {counted(len(known.written), 'connector')} in {counted(accounts, 'account')}?"
     )

@@ -76,7 +76,7 @@ def get(settings: Settings, /, account: str, connector: str) -> int:
         """Get the connector."""
         return await connectors.get(connector, account_id=account)
 
-    with reported_failure(settings, Target(account, connector)):
+    with reported_failure(settings, Target(account, connector, command=settings.command)):
         found = Session(settings).run(work)
         if settings.json:
             records.emit(records.of_listed(account, found))
@@ -115,7 +115,7 @@ def _show_listed(settings: Settings, answers: "dict[str, Listed]") -> int:
     found: list[tuple[str, tuple[cfsso.SSOConnector, ...]]] = []
     for account_id, answer in answers.items():
         if isinstance(answer, cfsso.CfssoError):
-            code = report(settings, failed(Target(account_id), answer))
+            code = report(settings, failed(Target(account_id, command=settings.command), answer))
             continue
         found.append((account_id, answer))
         if settings.json:

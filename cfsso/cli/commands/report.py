@@ -14,6 +14,7 @@ from cfsso.cli.options import Command, Settings, examples, global_options, pass_
         "cfsso report rollout.cfsso",
         "cfsso report rollout.cfsso --html rollout.html",
         "cfsso report rollout.cfsso --run 1 --json",
+        "cfsso report last",
     ),
 )
 @click.argument("journal", metavar="JOURNAL")
@@ -35,20 +36,22 @@ def report(settings: Settings, /, journal: str, html: str | None, number: int | 
     """
     Show what the latest run of JOURNAL was told, and what came of it.
 
+    JOURNAL is a file, or `last` for that of the latest run.
     It needs no token, sends nothing and writes nothing to the journal, also while a run
     is under way. The exit code is 0 if the journal could be read, whatever it says.
     """
     import asyncio
 
-    from cfsso.cli import html_report, named_files, reports
+    from cfsso.cli import html_report, named_files, reports, runs
     from cfsso.cli.screen import say
     from cfsso.fleet import _files
 
     if html == named_files.STANDARD and settings.json:
         raise click.UsageError("--json and --html - exclude each other: both write to stdout")
+    path = runs.resolved(journal)
     if html is not None and html != named_files.STANDARD:
-        _files.check_place(html, html_report.KIND, named_files.inputs(settings, journal=journal))
-    made = asyncio.run(reports.read(journal, number))
+        _files.check_place(html, html_report.KIND, named_files.inputs(settings, journal=path))
+    made = asyncio.run(reports.read(path, number))
     if html == named_files.STANDARD:
         html_report.write(made)
         return exit_codes.GREEN

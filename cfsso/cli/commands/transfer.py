@@ -71,7 +71,8 @@ def transfer(settings: Settings, /, domain: str, source: str, target: str, *, ye
             on_confirmed=lambda change: say(_progress(change, source)),
         )
 
-    look = f"`cfsso list {source} {target}` shows how it stands; run it again to go on"
+    command = settings.command("list", source, target)
+    look = f"`{command}` shows how it stands; run it again to go on"
     return _show(settings, session.run(work, advice=look))
 
 

@@ -59,7 +59,7 @@ def create(settings: Settings, /, account: str, domain: str, **flags: bool | Non
     from cfsso.cli.results import Target
     from cfsso.cli.session import Session
 
-    target = Target(account)
+    target = Target(account, command=settings.command)
     return _write(
         settings,
         Session(settings),
@@ -123,7 +123,8 @@ def enable(settings: Settings, /, account: str, connector: str, *, yes: bool) ->
         "Enforce SSO for {domain} ({connector})? All its users, in all accounts, must then"
         " sign in through the identity provider"
     )
-    session = _agreed(settings, Target(account, connector), question, "enable", yes=yes)
+    target = Target(account, connector, command=settings.command)
+    session = _agreed(settings, target, question, "enable", yes=yes)
     if session is None:
         return exit_codes.NOT_GREEN
     return _update(settings, account, connector, {"enabled": True}, session)
@@ -168,7 +169,7 @@ def delete(settings: Settings, /, account: str, connector: str, *, yes: bool) ->
     from cfsso.cli import writes
     from cfsso.cli.results import Target
 
-    target = Target(account, connector)
+    target = Target(account, connector, command=settings.command)
     question = "Delete the connector for {domain} ({connector})? A new one has to be verified again"
     session = _agreed(settings, target, question, "delete", yes=yes)
     if session is None:
@@ -213,7 +214,7 @@ def verify(
     from cfsso.cli.results import Target
     from cfsso.cli.session import Session
 
-    target = Target(account, connector)
+    target = Target(account, connector, command=settings.command)
     bounds = {name: value for name, value in seconds.items() if value is not None}
     if bounds and not wait:
         raise click.UsageError(f"--{min(bounds)} needs --wait")
@@ -256,7 +257,7 @@ def _update(
     from cfsso.cli.results import Target
     from cfsso.cli.session import Session
 
-    target = Target(account, connector)
+    target = Target(account, connector, command=settings.command)
     return _write(
         settings,
         session or Session(settings),
