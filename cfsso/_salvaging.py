@@ -1,6 +1,6 @@
 """What can be read of a list in which some connectors are odd: one must not hide the others."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, TypeGuard
 
 import attrs
@@ -32,6 +32,7 @@ class Salvaging:
 
     Args:
         only: The ids of the connectors that are kept. ``None``: all are.
+        keeps: Whether one of them is kept, by what can be read of it. ``None``: all are.
 
     Attributes:
         dialect: How the answer is read.
@@ -39,8 +40,13 @@ class Salvaging:
 
     dialect: Final = _converter.LENIENT
 
-    def __init__(self, only: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        only: Collection[str] | None = None,
+        keeps: Callable[[SSOConnector], bool] | None = None,
+    ) -> None:
         self._only = only
+        self._keeps = keeps
         self._found: dict[str, SSOConnector] = {}
         self._odd: dict[str, str] = {}
         self._lost = 0
@@ -58,6 +64,8 @@ class Salvaging:
         return Salvage(tuple(self._found.values()), self._lost + left_out, self._odd)
 
     def _keep(self, connector: SSOConnector, problem: str) -> None:
+        if self._keeps is not None and not self._keeps(connector):
+            return
         if problem:
             self._odd[connector.id] = problem
         # One that stands twice is disabled only if it is both times.

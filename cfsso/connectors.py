@@ -1,6 +1,7 @@
 """The six operations, and the question behind each write: did it happen?"""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 
 from cfsso import _judging, _salvaging, _wire
 from cfsso._client import Client
@@ -286,7 +287,11 @@ class AsyncSSOConnectors(Client):
         return await call.run(verify(self._transport, call, request, self.credential))
 
     async def _list_for_rescue(
-        self, account_id: str, *, only: Collection[str] | None = None
+        self,
+        account_id: str,
+        *,
+        only: Collection[str] | None = None,
+        keeps: Callable[[SSOConnector], bool] | None = None,
     ) -> _salvaging.Salvage:
         """
         List an account as `list` does, but let no odd connector hide the others.
@@ -294,9 +299,11 @@ class AsyncSSOConnectors(Client):
         Args:
             account_id: 32 letters and digits.
             only: The ids of the connectors that are kept. ``None``: all are.
+            keeps: Whether one of them is kept, by what can be read of it. ``None``: all are.
         """
         request = _wire.build_list(account_id)
         call = self._call("list", account_id)
-        work = read_listing(self._transport, call, request, lambda: _salvaging.Salvaging(only))
+        make = partial(_salvaging.Salvaging, only, keeps)
+        work = read_listing(self._transport, call, request, make)
         _, reading, left_out = await call.run(work)
         return reading.salvage(left_out)

@@ -65,6 +65,7 @@ class RescueJournal:
         server: str,
         options: Mapping[str, Any],
         keep: bool = True,
+        folder: bool = False,
     ) -> "RescueJournal":
         """
         Begin a journal; return at once.
@@ -74,6 +75,7 @@ class RescueJournal:
             server: Which server the rescue reaches. Empty: not known.
             options: What the rescue was told, as plain data.
             keep: Whether the file stays if there was nothing to write.
+            folder: Whether to make its folder too, if there is none.
 
         Raises:
             InvalidRequestError: *path* is no name of a file.
@@ -82,6 +84,8 @@ class RescueJournal:
 
         def make() -> Store:
             """Make the file."""
+            if folder:
+                os.makedirs(os.path.dirname(name), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120 - pathlib would cost import time
             store = _opening.create(name, server)
             store.keep = keep
             return store
