@@ -280,6 +280,21 @@ class Journal:
         rows = await self._commits.read(self._store.sent, self._number(run))
         return [(dt.datetime.fromisoformat(row[1]), row[2], row[3]) for row in rows]
 
+    async def reopen_failed(self) -> int:
+        """
+        Make the failed targets of the latest run open again, as not attempted; return how many.
+
+        Their reasons stay; their intents, which were refused, are taken back. Durable at
+        return.
+
+        Raises:
+            JournalError: It can't be written; all stays as it was.
+        """
+        failed = (await self.counts()).get(OutcomeStatus.FAILED, 0)
+        if failed:
+            await self._commits.put(Store.reopen_failed)
+        return failed
+
     async def finish(self) -> None:
         """Write down that the latest run has ended now."""
         await self._commits.put(

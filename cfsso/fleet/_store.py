@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import attrs
 
 from cfsso.errors import InvalidRequestError
-from cfsso.fleet import _plain, _rows, _schema
+from cfsso.fleet import _plain, _queries, _rows, _schema
 from cfsso.fleet._lock import Lock
 from cfsso.fleet._rows import Row
 from cfsso.fleet._targets import Place, Run, Target
@@ -186,6 +186,17 @@ class Store:
             )
         return ending
 
+    def reopen_failed(self) -> None:
+        """Leave every failed target of the latest run to be attempted, and the run unfinished."""
+        for ending in self.connection.execute(_queries.FAILED, (self.latest,)).fetchall():
+            run, position, _failed, *others = _rows.ENDINGS.check(ending)[:-1]
+            row = _rows.ENDINGS.sealed(run, position, OutcomeStatus.NOT_ATTEMPTED.value, *others)
+            self.connection.execute(_rows.ENDINGS.insert, row)
+            # It was refused, so it is not in flight.
+            if self._intent(run, position) is not None:
+                self.take_back(position)
+        self.end_run(attrs.evolve(self.runs[-1], ended=None))
+
     def end_run(self, run: Run) -> None:
         """Put the latest run in place of what it was."""
         self.connection.execute(_rows.RUNS.insert, _rows.of_run(run))
@@ -224,21 +235,21 @@ class Store:
 
     def pages(self, run: int, after: Place | None, limit: int, *, open_only: bool) -> list[Target]:
         """Return targets of a run in the order of their places."""
-        select = _PAGE.format(f" AND {_OPEN}" if open_only else "")
-        return self.targets(run, select, run, *(after or _FIRST), limit)
+        select = _queries.PAGE.format(f" AND {_queries.OPEN}" if open_only else "")
+        return self.targets(run, select, run, *(after or _queries.FIRST), limit)
 
     def in_flight(self) -> list[Target]:
         """Return the open targets of the latest run that have an intent, by its number."""
-        return self.targets(self.latest, _IN_FLIGHT, self.latest)
+        return self.targets(self.latest, _queries.IN_FLIGHT, self.latest)
 
     def written(self, run: int, before_number: int, limit: int) -> list[Target]:
         """Return the targets that have an intent, the latest first."""
-        return self.targets(run, _WRITTEN, run, before_number, limit)
+        return self.targets(run, _queries.WRITTEN, run, before_number, limit)
 
     def ended(self, run: int, after_position: int, limit: int) -> list[Target]:
         """Return the targets that have an ending, by position and without their intents."""
         # Of 100,000 targets each further select takes seconds.
-        found = self.connection.execute(_ENDED, (run, after_position, limit)).fetchall()
+        found = self.connection.execute(_queries.ENDED, (run, after_position, limit)).fetchall()
         width = len(_rows.TARGETS.columns) + 1
         return [
             _rows.to_target(
@@ -288,24 +299,3 @@ class Store:
         # What can't be rolled back now is when somebody opens the file.
         with contextlib.suppress(sqlite3.Error):
             self.connection.rollback()
-
-
-_FIRST = (-(2**63), 0, 0)
-
-_OPEN = """NOT EXISTS (SELECT 1 FROM endings e
-  WHERE e.run=t.run AND e.position=t.position AND e.status NOT IN ('unknown', 'not_attempted'))"""
-
-_ENDED = """SELECT t.*, e.* FROM endings e LEFT JOIN targets t USING (run, position)
-  WHERE e.run=? AND e.position>? ORDER BY e.position LIMIT ?"""
-
-_STANDS = """run=? AND taken_back=0 AND NOT EXISTS (SELECT 1 FROM intents later
-  WHERE later.run=t.run AND later.position=t.position AND later.taken_back=0
-  AND later.number>t.number)"""
-
-_PAGE = """SELECT position FROM targets t WHERE run=? AND (rank, turn, position) > (?, ?, ?){}
-  ORDER BY rank, turn, position LIMIT ?"""
-
-_IN_FLIGHT = f"SELECT position FROM intents t WHERE {_STANDS} AND {_OPEN} ORDER BY number"  # noqa: S608 - all of it our own
-
-_WRITTEN = f"""SELECT position FROM intents t WHERE {_STANDS} AND number<?
-  ORDER BY number DESC LIMIT ?"""  # noqa: S608 - as above

@@ -14,7 +14,7 @@ import pytest
 from journals import MOMENT, begun, connector, ending, everything, feed, intent, reopened, target
 
 import cfsso
-from cfsso.fleet import _plain
+from cfsso.fleet import OutcomeStatus, _plain
 from cfsso.fleet._journal import Journal
 from cfsso.fleet._targets import RunKind, Target
 
@@ -298,6 +298,44 @@ class TestRecords:
         assert intent(0).at == await journal.last_taken_back()
         await journal.forget(1)
         assert later.at == await journal.last_taken_back()
+        await journal.aclose()
+
+    async def test_reopening_what_failed(self, path: Path) -> None:
+        """Failed targets are open again with their reasons, not in flight; all others stay."""
+        journal = await begun(path, *map(target, range(4)))
+        for position in (0, 1, 3):
+            await journal.intend(position, intent(position))
+        refused = ending(1, "failed", note="refused")
+        endings = {0: ending(0), 1: refused, 2: ending(2, "failed"), 3: ending(3, "unknown")}
+        await journal.end(endings)
+        await journal.finish()
+
+        assert 2 == await journal.reopen_failed()
+        await journal.aclose()
+        journal = await Journal.open(path)
+
+        assert journal.run.ended is None
+        assert [
+            target(1, ending=attrs.evolve(refused, status=OutcomeStatus.NOT_ATTEMPTED)),
+            target(2, ending=ending(2, "not_attempted")),
+            target(3, intent=intent(3, 3), ending=ending(3, "unknown")),
+        ] == await journal.pages()
+        assert [3] == [one.position for one in await journal.in_flight()]
+        assert {"changed": 1, "not_attempted": 2, "unknown": 1} == await journal.counts()
+        assert 0 == await journal.reopen_failed()
+        await journal.intend(1, intent(1))
+        await journal.end({1: ending(1), 2: ending(2, "unchanged")})
+        assert {"changed": 2, "unchanged": 1, "unknown": 1} == await journal.counts()
+        await journal.aclose()
+
+    async def test_reopening_where_nothing_failed(self, path: Path) -> None:
+        """A finished run without a failed target stays finished."""
+        journal = await begun(path, target(0))
+        await journal.end({0: ending(0)})
+        await journal.finish()
+
+        assert 0 == await journal.reopen_failed()
+        assert journal.run.ended is not None
         await journal.aclose()
 
     async def test_what_is_refused(self, path: Path) -> None:
