@@ -25,6 +25,8 @@ class Client:
         rate_limit: What the transport lets one credential send. ``None``: not known, or no limit.
     """
 
+    _urgent: bool | None = None
+
     def __init__(
         self,
         transport: Transport,
@@ -66,6 +68,17 @@ class Client:
             other._max_wait = _checks.seconds("max_wait", max_wait)  # noqa: SLF001
         if not isinstance(on_event, Unset):
             other.on_event = on_event
+        return other
+
+    def _with_urgency(self, urgent: bool | None) -> Self:  # noqa: FBT001 - it is all there is to say
+        """
+        Return the same connectors with another claim to go first.
+
+        Args:
+            urgent: ``None``: by operation. ``True``: all calls. ``False``: none.
+        """
+        other = copy.copy(self)
+        other._urgent = urgent  # noqa: SLF001 - it is one of us
         return other
 
     async def __aenter__(self) -> Self:
