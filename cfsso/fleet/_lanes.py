@@ -27,18 +27,23 @@ class Lane:
 
     Args:
         limit: What the credential may send.
+        most: How many accounts may be under way.
         gate: Ends all waits when it is closed.
         tell: Is called with an account that begins only after so many seconds.
     """
 
-    def __init__(self, limit: RateLimit, gate: Gate, tell: Callable[[str, float], object]) -> None:
-        self._limit = limit
+    def __init__(
+        self, limit: RateLimit, most: int, gate: Gate, tell: Callable[[str, float], object]
+    ) -> None:
+        # What lets people in may have a reserve.
+        self._places = max(1, limit.requests - getattr(limit, "reserve", 0))
+        self._seconds = limit.seconds
         self._gate = gate
         self._tell = tell
         # When the places of what was sent are free again.
         self._taken: deque[float] = deque()
         self._promised = self._under_way = 0
-        self._most = math.inf
+        self._most = most
         self._latency = 0.0
         self._queue: OrderedDict[asyncio.Future[None], Stay] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
@@ -50,7 +55,7 @@ class Lane:
         Raises:
             Stopped: The gate is closed.
         """
-        stay = Stay(self, account_id, min(requests, self._limit.requests))
+        stay = Stay(self, account_id, min(requests, self._places))
         future = asyncio.get_running_loop().create_future()
         self._queue[future] = stay
         self._serve()
@@ -69,15 +74,15 @@ class Lane:
         now = asyncio.get_running_loop().time()
         self._latency += (seconds - self._latency) * _NEWEST
         self._expire(now)
-        self._taken.append(now + self._limit.seconds)
+        self._taken.append(now + self._seconds)
         if stay.promised:
             stay.promised -= 1
             self._promised -= 1
 
     def held(self) -> None:
         """Take notice that somebody in the middle was held up."""
-        pace = self._limit.requests / self._limit.seconds
-        self._most = max(_LEAST, math.ceil(pace * self._latency) + 1)
+        pace = self._places / self._seconds
+        self._most = min(self._most, max(_LEAST, math.ceil(pace * self._latency) + 1))
 
     def give_back(self, stay: "Stay", *, left: int, leave: bool = False) -> None:
         """Take back what *stay* does not need any more, and let others begin."""
@@ -108,7 +113,7 @@ class Lane:
     def _wait_for(self, requests: int, now: float) -> float:
         """Return the seconds until there are so many places; inf: others have to end before."""
         self._expire(now)
-        lacking = len(self._taken) + self._promised + requests - self._limit.requests
+        lacking = len(self._taken) + self._promised + requests - self._places
         if lacking <= 0:
             return 0.0
         return self._taken[lacking - 1] - now if lacking <= len(self._taken) else math.inf

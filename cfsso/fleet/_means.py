@@ -25,6 +25,7 @@ class Means:
         journal: What is intended and how it ended.
         gate: How much may be under way.
         operation: What the run does, for whoever watches.
+        concurrency: How many accounts, and requests, may be under way at once.
         active: As many accounts at once, but for those that wait for limits.
         places: As many requests at once.
         outage: Whether anything is answered.
@@ -36,6 +37,7 @@ class Means:
     journal: Journal
     gate: Gate
     operation: str
+    concurrency: int
     active: asyncio.Semaphore
     places: asyncio.Semaphore
     outage: Outage
@@ -67,6 +69,7 @@ class Means:
             journal=journal,
             gate=gate,
             operation=operation,
+            concurrency=concurrency,
             active=asyncio.Semaphore(concurrency),
             places=asyncio.Semaphore(concurrency),
             outage=Outage(gate, inf if outage is None else outage, tell),
@@ -80,7 +83,9 @@ class Means:
             return None
         lane = self._lanes.get(credential)
         if lane is None:
-            lane = self._lanes[credential] = Lane(limit, self.gate, self._tell_limit)
+            lane = self._lanes[credential] = Lane(
+                limit, self.concurrency, self.gate, self._tell_limit
+            )
         return lane
 
     def _tell_limit(self, account_id: str, seconds: float) -> None:

@@ -209,14 +209,15 @@ class Visit:
         self, read: Callable[[AsyncSSOConnectors], Awaitable[_Result]], *, leave: bool
     ) -> _Result:
         """Do a read, without a place for as long as something holds it up."""
-        failed = 0
+        failed, connectors = 0, self._means.connectors
+        if not leave:
+            # The end of what has begun goes before what is new.
+            connectors = connectors._continuing()  # noqa: SLF001 - the engine is ours
         while True:
             watch = Watch(self.count, self._means.outage)
             try:
                 async with self._means.outage.turn(leave=leave), self._means.places:
-                    return await watch.run(
-                        read(self._means.connectors.with_options(on_event=watch))
-                    )
+                    return await watch.run(read(connectors.with_options(on_event=watch)))
             except Held as held:
                 seconds = held.seconds
             except CfssoError as error:

@@ -79,6 +79,11 @@ class PacingTransport:
     def __repr__(self) -> str:
         return f"PacingTransport({self._inner!r})"
 
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What all requests together may be. ``None``: any number, or it depends on the account."""
+        return self._limit if self._credential is None else None
+
     async def send(self, request: Request) -> Response:
         """
         Send *request* as soon as it may be; see `Transport.send`.
