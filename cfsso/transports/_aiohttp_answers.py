@@ -1,6 +1,6 @@
 """What comes back through aiohttp: an answer, or why there is none."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
@@ -12,6 +12,7 @@ from cfsso.errors import (
     CfssoError,
     WriteState,
 )
+from cfsso.transports._call import Sink
 from cfsso.transports.base import MAX_BODY, Request, Response
 
 # What went wrong, whether a request can have left, and how to say it: the first
@@ -48,23 +49,61 @@ _HOPELESS = (
 
 
 async def read(
-    request: Request, status: int, headers: Mapping[str, str], content: aiohttp.StreamReader
+    request: Request,
+    status: int,
+    headers: Mapping[str, str],
+    content: aiohttp.StreamReader,
+    sink: Callable[[], Sink] | None,
 ) -> Response | CfssoError:
-    """Return the answer to *request*, or an error if it is too large."""
-    chunks: list[bytes] = []
-    left = MAX_BODY
-    while chunk := await content.readany():
-        left -= len(chunk)
-        if left < 0:
+    """
+    Return the answer to *request*, or an error if it is larger than can be taken.
+
+    Args:
+        request: What was asked.
+        status: The status of the answer.
+        headers: Its headers.
+        content: Its content, of which nothing was read yet.
+        sink: Makes what takes the content of a GET that succeeded. None: it is kept.
+    """
+    taker: Sink = _Whole() if sink is None or not _is_taken(request, status) else sink()
+    while True:
+        chunk = await content.readany()
+        try:
+            if not chunk:
+                return Response(status, by_name(headers), taker.close())
+            taker.feed(chunk)
+        except ValueError as error:
             return APIResponseValidationError(
-                f"{status} from {request}: more than {MAX_BODY} bytes",
+                f"{status} from {request}: {error}",
                 write=request.write_state(WriteState.UNKNOWN),
                 status=status,
                 ray_id=headers.get("cf-ray"),
                 request=request,
             )
-        chunks.append(chunk)
-    return Response(status, by_name(headers), b"".join(chunks))
+
+
+class _Whole:
+    """A sink that keeps everything, if it is not too much."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._left = MAX_BODY
+
+    def feed(self, chunk: bytes) -> None:
+        """Keep *chunk*."""
+        self._left -= len(chunk)
+        if self._left < 0:
+            msg = f"more than {MAX_BODY} bytes"
+            raise ValueError(msg)
+        self._chunks.append(chunk)
+
+    def close(self) -> bytes:
+        """Return all that was kept."""
+        return b"".join(self._chunks)
+
+
+def _is_taken(request: Request, status: int) -> bool:
+    return request.method == "GET" and 200 <= status < 300  # noqa: PLR2004
 
 
 def by_name(headers: Mapping[str, str]) -> dict[str, str]:

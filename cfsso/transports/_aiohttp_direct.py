@@ -18,6 +18,7 @@ from cfsso._version import __version__
 from cfsso.errors import APIConnectionError, CfssoError, WriteState
 from cfsso.transports._aiohttp_answers import by_name, read
 from cfsso.transports._aiohttp_kept import Kept, Line
+from cfsso.transports._call import current
 from cfsso.transports._deadlines import Deadlines
 from cfsso.transports.base import Request, Response
 from cfsso.transports.credentials import Secret
@@ -120,9 +121,10 @@ class Direct:
             while message.code < 200 and message.code != 101:  # noqa: PLR2004 # as RFC 9110 has it
                 message, content = await line.protocol.read()
             outcome: Response | CfssoError
-            body = _whole(content)
+            sink = current().sink
+            body = _whole(content) if sink is None else None
             if body is None:
-                outcome = await read(request, message.code, message.headers, content)
+                outcome = await read(request, message.code, message.headers, content, sink)
             else:
                 outcome = Response(message.code, by_name(message.headers), body)
             if line.expired:

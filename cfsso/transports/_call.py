@@ -8,7 +8,7 @@ transport of somebody else's may stand between them.
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import attrs
 
@@ -41,6 +41,27 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+class Sink(Protocol):
+    """Takes the content of one answer piece by piece, so that nobody holds all of it."""
+
+    def feed(self, chunk: bytes) -> None:
+        """
+        Take the next piece of the decoded content.
+
+        Raises:
+            ValueError: It can't take this answer; the text says why.
+        """
+
+    def close(self) -> bytes:
+        """
+        Return what is kept of the content, which is complete: the body of the response.
+
+        Raises:
+            ValueError: As in `feed`.
+        """
+        ...
+
+
 @attrs.define(eq=False, kw_only=True)
 class Call:
     """
@@ -60,6 +81,10 @@ class Call:
         urgent: Whether it goes ahead of others: it lets people in.
         queued: Whether one of its requests had a place already.
         settling: Whether its requests come on top of it, to settle a doubt.
+        sink:
+            Makes what takes the content of an answer in the 200s to a GET, a new one for
+            each answer. A transport that does not know of it returns the whole content.
+            None: the content is the body, up to `MAX_BODY`.
         held: Whether nothing of the present request can have left.
         request: The present request.
         doubt: Why a write is in doubt, while it is.
@@ -84,6 +109,7 @@ class Call:
     urgent: bool = False
     queued: bool = False
     settling: bool = False
+    sink: Callable[[], Sink] | None = None
     held: bool = True
     request: Request | None = None
     doubt: CfssoError | None = None

@@ -15,6 +15,7 @@ from cfsso._version import __version__
 from cfsso.errors import CfssoError, InvalidRequestError, WriteState
 from cfsso.transports._aiohttp_answers import failure, read
 from cfsso.transports._aiohttp_direct import Direct, is_possible, is_watched
+from cfsso.transports._call import current
 from cfsso.transports._urls import BASE_URL, check_proxy, checked_base_url
 from cfsso.transports.base import Request, Response
 from cfsso.transports.credentials import Credentials, Secret, TokenSource
@@ -182,7 +183,9 @@ class AiohttpTransport:
             proxy=None if self._proxy is None else self._proxy.reveal(),
             middlewares=(*theirs, _Once()),
         ) as answer:
-            outcome = await read(request, answer.status, answer.headers, answer.content)
+            outcome = await read(
+                request, answer.status, answer.headers, answer.content, current().sink
+            )
             if not isinstance(outcome, Response):
                 answer.close()
             return outcome
