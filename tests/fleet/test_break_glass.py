@@ -676,6 +676,15 @@ async def drill(cloud: cfsso.CloudflareEmulator, **token: Any) -> list[Outcome]:
     return [o async for o in break_glass(connectors, cloud.accounts, drill=True)]
 
 
+async def test_a_drill_of_a_token_that_ends_when_utc_does_not() -> None:
+    """Any time can be told, with its own offset if need be."""
+    end = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.timezone(dt.timedelta(hours=-1)))
+
+    *_, whole = await drill(clouds("on"), expires_on=end)
+
+    assert "the token works until 9999-12-31 23:59:59 -01:00" == whole.note
+
+
 async def test_a_drill_writes_nothing() -> None:
     """It names what would be disabled, and says that the token works and until when."""
     cloud = clouds("on", "off")
