@@ -25,6 +25,11 @@ class Client:
         rate_limit: What the transport lets one credential send. ``None``: not known, or no limit.
     """
 
+    # Whether calls are urgent. None: those are that let people in.
+    _urgent: bool | None = None
+    # Whether all calls go on with something that was begun.
+    _continued: bool = False
+
     def __init__(
         self,
         transport: Transport,
@@ -41,7 +46,8 @@ class Client:
         self._max_wait = _checks.seconds("max_wait", max_wait)
         self._fingerprint = fingerprint
         self.on_event = on_event
-        self.rate_limit = rate_limit
+        # A transport with one credential may say it by itself.
+        self.rate_limit = rate_limit or getattr(transport, "rate_limit", None)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._transport!r})"
@@ -66,6 +72,27 @@ class Client:
             other._max_wait = _checks.seconds("max_wait", max_wait)  # noqa: SLF001
         if not isinstance(on_event, Unset):
             other.on_event = on_event
+        return other
+
+    def _with_urgency(self, urgent: bool | None) -> Self:  # noqa: FBT001 - it may be None
+        """
+        Return the same connectors with another urgency.
+
+        Args:
+            urgent:
+                True: all calls are urgent: they go first, have connections of their own
+                and may take the reserve of the rate limit. False: none is; those that
+                update go on with something, as `_continuing` has it. None: those are
+                that let people in.
+        """
+        other = copy.copy(self)
+        other._urgent = urgent  # noqa: SLF001 - it is one of us
+        return other
+
+    def _continuing(self) -> Self:
+        """Return the same connectors, whose calls go before others that are new."""
+        other = copy.copy(self)
+        other._continued = True  # noqa: SLF001
         return other
 
     async def __aenter__(self) -> Self:
@@ -128,5 +155,6 @@ class Client:
             loop=loop,
             max_wait=self._max_wait,
             on_event=self.on_event,
-            urgent=urgent,
+            urgent=urgent if self._urgent is None else self._urgent,
+            queued=self._continued or (self._urgent is False and operation == "update"),
         )

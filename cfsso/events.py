@@ -37,7 +37,7 @@ class Event:
 
     Attributes:
         kind: What it is; the other members depend on it.
-        operation: The method's name, such as ``update``.
+        operation: The method's name, such as ``update``; that of a run, such as ``apply``.
         account_id: The call's account.
         sso_connector_id: The call's connector. ``None``: it has none.
         attempts: How many requests the call has sent so far, reads included.
@@ -48,7 +48,10 @@ class Event:
         seconds:
             Of a wait: how long it will be, at least. Of an attempt: how long it
             took. Of the end: how long the call took.
-        reason: Why the call waits: ``rate limit``, ``retry`` or ``settle``.
+        reason:
+            Why the call waits: ``rate limit``, ``retry`` or ``settle``. Without a call, and
+            so without an account, a run waits: ``outage``, while nothing is answered, with
+            ``waited`` since when; or ``in flight``, since a write may still arrive.
         settlement: How a doubt was settled; at the end too. ``None``: there was none.
         warnings: What a success had in its ``errors`` and ``messages``; at the end too.
         error: What ended an attempt or the call. ``None``: it went well, or was cancelled.

@@ -7,19 +7,21 @@ from typing import Final
 
 import attrs
 
-from cfsso.errors import AuthenticationError, CfssoError, JournalError
-from cfsso.fleet._deciding import decide, ended, settle
+from cfsso.errors import AuthenticationError, CfssoError, JournalError, WriteState
+from cfsso.fleet._deciding import decide, ended, lets_in, settle
 from cfsso.fleet._gate import Stopped
 from cfsso.fleet._held import Held, Watch
 from cfsso.fleet._judged import Sight, judged
+from cfsso.fleet._means import Means
 from cfsso.fleet._plain import now
 from cfsso.fleet._targets import Ending, Intent, Target
-from cfsso.fleet._visit import FRESH, Means, Visit
+from cfsso.fleet._visit import FRESH, TRIES, Visit
 from cfsso.fleet.outcomes import OutcomeStatus
 from cfsso.models import SSOConnector
 
 _CHANGED: Final = OutcomeStatus.CHANGED
 _FAILURES: Final = {OutcomeStatus.FAILED, OutcomeStatus.CONFLICT, OutcomeStatus.UNKNOWN}
+_NOT_ATTEMPTED: Final = OutcomeStatus.NOT_ATTEMPTED
 _LEFT: Final = "left before it was read back"
 # A read may show an old state, so one that contradicts a confirmed write is done again after these.
 _PAUSES: Final = (2.0, 4.0)
@@ -46,15 +48,24 @@ class Account:
         self._means = means
         self._targets = targets
         self._id = targets[0].account_id
+        # What may have been written, what surely was, or was refused, and what was read since.
         self._intended: set[int] = set()
+        self._tried: set[int] = set()
+        self._confirmed: set[int] = set()
         self._counted = 0
-        self.visit = Visit(means, self._id, [target.sso_connector_id for target in targets])
+        self.visit = Visit(
+            means,
+            self._id,
+            [target.sso_connector_id for target in targets],
+            patient=not all(map(lets_in, targets)),
+        )
         self.endings: dict[int, Ending] = {}
 
     async def run(self) -> str:
         """Fill `endings`; return why the others were not attempted, empty if there is no reason."""
         try:
-            await self.visit.begin()
+            # A list, the writes, and a list.
+            await self.visit.begin(len(self._targets) + 2)
             self.visit.check_open()
             await self._decide_all()
             return await self._write_all()
@@ -65,8 +76,7 @@ class Account:
         """Fill `endings` for writes that were under way; one that is missing then was not done."""
         self._intended = {target.position for target in self._targets}
         await self.visit.begin()
-        if not self.visit.is_fresh:
-            await self.visit.look(leave=False)
+        await self.visit.look_back(target.sso_connector_id for target in self._targets)
         for target in self._targets:
             ending = settle(target, self._sight(target))
             if ending is not None:
@@ -85,12 +95,18 @@ class Account:
                 )
 
     async def _decide_all(self) -> None:
-        await self.visit.look_if_stale()
+        await self.visit.look()
         for target in self._targets:
-            ending = await self._waits_for(target) or self._decided(target, self._sight(target))
+            ending = await self._waits_for(target)
+            if ending is None and not self.visit.is_unread(target.sso_connector_id):
+                ending = self._decided(target, self._sight(target))
             if ending is not None:
-                self.endings[target.position] = ending
+                self._end(target, ending)
         self._count_failures()
+
+    def _end(self, target: Target, ending: Ending) -> None:
+        self.endings[target.position] = ending
+        self._means.refusals.notice(self._id, ending)
 
     def _decided(self, target: Target, sight: Sight) -> Ending | None:
         age = (now() - self._means.journal.run.begun).total_seconds()
@@ -103,37 +119,71 @@ class Account:
         needed = await self._means.journal.find(target.needs)
         if needed.ending is not None and needed.ending.status.is_green:
             return None
-        status = OutcomeStatus.NOT_ATTEMPTED if needed.is_open else OutcomeStatus.BLOCKED
-        became = "was not attempted" if needed.ending is None else f"is {needed.ending.status}"
+        status = _NOT_ATTEMPTED if needed.is_open else OutcomeStatus.BLOCKED
+        became = "was not attempted"
+        if needed.ending is not None and needed.ending.status is not _NOT_ATTEMPTED:
+            became = f"is {needed.ending.status}"
         note = f"connector {needed.sso_connector_id} of account {needed.account_id} {became}"
         return ended(status, f"{note}, and has to be done before this one")
 
     async def _write_all(self) -> str:
+        """Write in batches, each of which is read back; return why some were not attempted."""
         waiting = [target for target in self._targets if target.position not in self.endings]
-        if not waiting:
-            return ""
-        async with self._means.gate.account() as show:
-            async with asyncio.TaskGroup() as writes:
-                tasks = [writes.create_task(self._bring(target)) for target in waiting]
-            if self._intended:
-                await self._look_back()
-                show(all(self.endings[n].status.is_green for n in self._intended))
-                self._count_failures()
-        return next(filter(None, (task.result() for task in tasks)), "")
+        reason = ""
+        while waiting and not reason:
+            self.visit.need(len(waiting) + 1)
+            async with self._means.gate.batch(len(waiting)) as batch:
+                part, waiting = waiting[: batch.size], waiting[batch.size :]
+                try:
+                    reason = await self._write(part)
+                finally:
+                    # What was written and not read back, whatever the reason, is no success.
+                    batch.judge(
+                        self._has_succeeded(target)
+                        for target in part
+                        if target.position in self._tried and not self._is_barred(target)
+                    )
+        return reason
 
-    async def _look_back(self) -> None:
+    async def _write(self, part: Sequence[Target]) -> str:
+        async with asyncio.TaskGroup() as writes:
+            tasks = [writes.create_task(self._bring(target)) for target in part]
+        for target in part:
+            # A task that was cancelled by nobody of ours.
+            if target.position in self._intended and target.position not in self.endings:
+                self._end(target, ended(OutcomeStatus.UNKNOWN, _LEFT))
+        if any(target.position in self._tried for target in part):
+            await self._look_back(part)
+            self._count_failures()
+        return next((task.result() for task in tasks if not task.cancelled() and task.result()), "")
+
+    def _has_succeeded(self, target: Target) -> bool:
+        ending = self.endings.get(target.position)
+        return ending is not None and ending.status.is_green and target.position in self._confirmed
+
+    def _is_barred(self, target: Target) -> bool:
+        """Whether its token was refused, which says nothing of a target."""
+        ending = self.endings.get(target.position)
+        return ending is not None and isinstance(ending.error, AuthenticationError)
+
+    async def _look_back(self, part: Sequence[Target]) -> None:
         """Look once more after the last write, and judge by that."""
-        await self.visit.look(leave=False)
+        written = [t.sso_connector_id for t in part if t.position in self._tried]
+        await self.visit.look_back(written)
         for pause in _PAUSES:
-            if not any(map(self._is_contradicted, self._targets)):
+            contradicted = [t.sso_connector_id for t in part if self._is_contradicted(t)]
+            if not contradicted:
                 break
             await asyncio.sleep(pause)
-            await self.visit.look(leave=False)
+            await self.visit.look_back(contradicted)
         for target in self._targets:
-            ending = self.endings.get(target.position)
-            if ending is not None:
-                sight = self._sight(target)
-                self.endings[target.position] = judged(ending, target.wished, sight)
+            ending, sight = self.endings.get(target.position), self._sight(target)
+            is_new = target.position not in self._confirmed
+            if ending is None or (isinstance(sight, CfssoError) and not is_new):
+                continue
+            self.endings[target.position] = judged(ending, target.wished, sight)
+            if not isinstance(sight, CfssoError):
+                self._confirmed.add(target.position)
 
     def _is_contradicted(self, target: Target) -> bool:
         ending, sight = self.endings.get(target.position), self._sight(target)
@@ -143,19 +193,22 @@ class Account:
 
     async def _bring(self, target: Target) -> str:
         """Write one target; or return why it was not attempted."""
-        attempts, longer = 0, 0.0
+        attempts, unanswered, longer = 0, 0, 0.0
         try:
             while True:
                 async with self._means.gate.write():
-                    ending, seconds, sent = await self._try(target)
+                    ending, seconds, sent = await self._try(target, unanswered < TRIES)
                 attempts += sent
                 if ending is not None:
-                    self.endings[target.position] = attrs.evolve(ending, attempts=attempts)
+                    self._end(target, attrs.evolve(ending, attempts=attempts))
                     self._count_failures()
                     return ""
-                # A look and a write need two places of the limit. If there is but one whenever
-                # its time has come, waiting longer than that lets more come free.
-                pause, longer = seconds + longer, min(max(FRESH, 2 * longer), _LONGEST)
+                if seconds:
+                    # A look and a write need two places of the limit. If there is but one whenever
+                    # its time has come, waiting longer than that lets more come free.
+                    pause, longer = seconds + longer, min(max(FRESH, 2 * longer), _LONGEST)
+                else:
+                    pause, unanswered = 0.0, unanswered + (not self._means.outage.holding)
                 await self.visit.rest(pause, leave=True)
         except Stopped as reason:
             return str(reason)
@@ -163,9 +216,15 @@ class Account:
             self._means.gate.close(str(error))
             return str(error)
 
-    async def _try(self, target: Target) -> tuple[Ending | None, float, int]:
-        """Return the ending, or for how long a limit holds it up, and how many writes were sent."""
-        await self.visit.look_if_stale()
+    async def _try(self, target: Target, again: bool) -> tuple[Ending | None, float, int]:  # noqa: FBT001 - see _send
+        """
+        Return the ending, or for how long it is held up, and how many writes were sent.
+
+        Args:
+            target: What to write.
+            again: Whether it may be tried again if nothing is answered.
+        """
+        await self.visit.look_at(target.sso_connector_id)
         sight = self._sight(target)
         ending = self._decided(target, sight)
         if ending is not None:
@@ -175,7 +234,7 @@ class Account:
         try:
             async with self._means.places:
                 self.visit.check_open()
-                if not self.visit.is_fresh:
+                if not self.visit.is_fresh(target.sso_connector_id):
                     # The place was long in coming.
                     latest = await self.visit.glance(target.sso_connector_id)
                     ending = self._decided(target, latest)
@@ -187,13 +246,16 @@ class Account:
                         # One intent is all that stands of a target.
                         await self._forget(target)
                         await self._intend(target, sight)
-                return await self._send(target, _connector(sight))
+                ending, sent = await self._send(target, _connector(sight), again=again)
+            if ending.status is _NOT_ATTEMPTED:
+                await self._forget(target)
         except Held as held:
             await self._forget(target)
             return None, held.seconds, held.writes
         except Stopped:
             await self._forget(target)
             raise
+        return ending, 0.0, sent
 
     async def _intend(self, target: Target, sight: Sight) -> None:
         body = _ENCODE(target.wished)
@@ -205,8 +267,10 @@ class Account:
         self._intended.discard(target.position)
         await self._means.journal.forget(target.position)
 
-    async def _send(self, target: Target, before: SSOConnector | None) -> tuple[Ending, float, int]:
-        watch = Watch(self.visit.count)
+    async def _send(
+        self, target: Target, before: SSOConnector | None, *, again: bool
+    ) -> tuple[Ending, int]:
+        watch = Watch(self.visit.count, self._means.outage)
         connectors = self._means.connectors.with_options(on_event=watch)
         key, wished = target.sso_connector_id, target.wished
         self._intended.add(target.position)
@@ -216,20 +280,30 @@ class Account:
         except CfssoError as raised:
             error = raised
             self.visit.heed(raised)
-        status = _CHANGED if error is None else OutcomeStatus.of_error(error)
-        return ended(status, before=before, error=error), 0.0, watch.writes
+            unsent = raised.write is WriteState.NOT_SENT
+            if unsent and again and self.visit.may_fare_better(raised):
+                raise Held(0.0, watch.writes) from None
+        self._tried.add(target.position)
+        status = _CHANGED if error is None else OutcomeStatus.of_run_error(error)
+        return ended(status, before=before, error=error), watch.writes
 
     def _count_failures(self) -> None:
         """Tell the gate; a 401 is no failure of a target, and stops its credential instead."""
-        failures = sum(
-            ending.status in _FAILURES and not isinstance(ending.error, AuthenticationError)
-            for ending in self.endings.values()
-        )
+        failures = sum(map(_is_failure, self.endings.values()))
         self._means.gate.fail(failures - self._counted)
         self._counted = failures
 
     def _sight(self, target: Target) -> Sight:
         return self.visit.sight(target.sso_connector_id)
+
+
+def _is_failure(ending: Ending) -> bool:
+    if isinstance(ending.error, AuthenticationError):
+        return False
+    # What merely was not begun has no error of its own.
+    return ending.status in _FAILURES or (
+        ending.status is _NOT_ATTEMPTED and ending.error is not None
+    )
 
 
 def _connector(sight: Sight) -> SSOConnector | None:

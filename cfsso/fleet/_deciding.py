@@ -38,9 +38,8 @@ def decide(target: Target, sight: Sight, *, late: bool) -> Ending | None:
         late: Whether a write of before may still arrive.
     """
     if isinstance(sight, CfssoError):
-        seen_before = target.expected is not None or target.holds is not None
-        may = not seen_before and is_worth_a_try(target.wished, sight)
-        return None if may else ended(OutcomeStatus.FAILED, error=sight)
+        blindly = lets_in(target) and is_worth_a_try(target.wished, sight)
+        return None if blindly else _unread(sight)
     if sight is None:
         gone = target.expected is not None or target.holds is not None
         status = OutcomeStatus.CONFLICT if gone else OutcomeStatus.BLOCKED
@@ -77,6 +76,19 @@ def settle(target: Target, sight: Sight) -> Ending | None:
         return None
     note = f"{_IN_FLIGHT}, and somebody else wrote: a read shows {_shown(sight, target.wished)}"
     return ended(OutcomeStatus.CONFLICT, note, before=before, after=sight)
+
+
+def _unread(error: CfssoError) -> Ending:
+    """Return how a target ends that could not be read: only a refusal is final."""
+    refused = OutcomeStatus.of_run_error(error) is OutcomeStatus.FAILED
+    status = OutcomeStatus.FAILED if refused else OutcomeStatus.NOT_ATTEMPTED
+    return ended(status, error=error)
+
+
+def lets_in(target: Target) -> bool:
+    """Whether *target* lets people in, whatever a read would show."""
+    is_planned = target.expected is not None or target.holds is not None
+    return not is_planned and target.wished.get("enabled") is False
 
 
 def is_worth_a_try(wished: Mapping[str, bool], error: CfssoError) -> bool:

@@ -2,20 +2,18 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-from cfsso.connectors import AsyncSSOConnectors
+import attrs
+
 from cfsso.errors import JournalError
 from cfsso.fleet._account import Account
 from cfsso.fleet._deciding import ended
-from cfsso.fleet._gate import Gate
-from cfsso.fleet._journal import Journal
+from cfsso.fleet._means import Means, tell_wait
 from cfsso.fleet._plain import now
-from cfsso.fleet._targets import Place, Target
-from cfsso.fleet._visit import Means
+from cfsso.fleet._targets import Ending, Place, Target
 from cfsso.fleet.outcomes import Outcome, OutcomeStatus
-from cfsso.models import SSOConnector
 
 # More of one account are taken in parts; the API's answer to a list holds fewer.
 _LARGEST: Final = 5000
@@ -25,6 +23,7 @@ _FIRST_PAGE: Final = 100
 _MANY: Final = 256
 # For what is under way when the run is stopped.
 _SECONDS_TO_SETTLE: Final = 30.0
+_MOST_BUGS: Final = 10
 
 
 class Driver:
@@ -32,38 +31,28 @@ class Driver:
     The latest run of a journal, on its way.
 
     Args:
-        connectors: Where the targets are.
-        journal: Has the run as its latest.
-        gate: How much may be under way.
-        concurrency: How many accounts, and requests, may be under way at once.
+        means: What its accounts share; the journal has the run as its latest.
+        concurrency: How many accounts may be under way at once.
         stop: Once it is set nothing more begins, and what is under way has half a minute.
     """
 
-    def __init__(
-        self,
-        connectors: AsyncSSOConnectors,
-        journal: Journal,
-        gate: Gate,
-        *,
-        concurrency: int,
-        stop: asyncio.Event,
-    ) -> None:
-        self._journal = journal
-        self._gate = gate
+    def __init__(self, means: Means, *, concurrency: int, stop: asyncio.Event) -> None:
+        self._means = means
+        self._journal = means.journal
+        self._gate = means.gate
         self._stop = stop
-        self._means = Means(
-            connectors=connectors,
-            journal=journal,
-            gate=gate,
-            active=asyncio.Semaphore(concurrency),
-            places=asyncio.Semaphore(concurrency),
-        )
         # Accounts that have begun, and whose outcomes were not taken yet.
         self._room = asyncio.Semaphore(max(concurrency, _MANY))
         self._results: asyncio.Queue[Sequence[Outcome] | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unsettled: set[int] = set()
-        self._broken: Exception | None = None
+        # Those that may be cut off: they are not yet at their end.
+        self._cuttable: set[asyncio.Task[None]] = set()
+        # What was settled has its outcome, even if the journal could not be told.
+        self._told: set[int] = set()
+        self._passed_by: dict[int, Ending] = {}
+        self._broken: JournalError | None = None
+        self._bugs: list[Exception] = []
+        means.outage.on_over = self._cut_off
 
     async def outcomes(self) -> AsyncGenerator[Outcome]:
         """
@@ -75,6 +64,7 @@ class Driver:
 
         Raises:
             JournalError: After the last outcome, if not all of them are in the journal.
+            ExceptionGroup: After the last outcome: something was a bug.
         """
         driving = asyncio.create_task(self._drive())
         stopping = asyncio.create_task(self._heed_stop())
@@ -88,6 +78,8 @@ class Driver:
             await self._wind_up(driving, stopping)
         if self._broken is not None:
             raise self._broken
+        if self._bugs:
+            raise ExceptionGroup("what ended a run, or a part of it, is a bug", self._bugs)
 
     async def settle(self) -> None:
         """
@@ -95,27 +87,31 @@ class Driver:
 
         A write that can't be seen yet may still arrive, so it has half a minute to do so.
         """
-        taken_back = await self._journal.last_taken_back()
-        await asyncio.gather(*map(self._settle, await self._in_flight()))
-        if taken_back is not None:
-            await asyncio.sleep(_left_to_arrive(taken_back))
+        moments = [await self._journal.last_taken_back()]
+        groups = await self._in_flight()
+        accounts = await asyncio.gather(*map(self._settled, groups))
+        for targets, account in zip(groups, accounts, strict=True):
+            left = [t for t in targets if t.position not in account.endings]
+            moments += [target.intent.at for target in left if target.intent is not None]
+        seconds = max((_left_to_arrive(at) for at in moments if at is not None), default=0.0)
+        if seconds:
+            tell_wait(self._means.connectors, self._means.operation, "in flight", seconds)
+            await asyncio.sleep(seconds)
+        await asyncio.gather(*map(self._settle_at_last, groups, accounts))
         # Those are positions of the run that is taken back.
-        self._unsettled.clear()
+        self._told.clear()
 
-    async def _settle(self, targets: list[Target]) -> None:
-        account = await self._settled(targets)
-        begun = [t.intent.at for t in targets if t.intent and t.position not in account.endings]
-        if begun:
-            await asyncio.sleep(_left_to_arrive(max(begun)))
+    async def _settle_at_last(self, targets: list[Target], account: Account) -> None:
+        if any(target.position not in account.endings for target in targets):
             account = await self._settled(targets)
-        await self._keep(targets, account, settling=True)
+        await self._keep(targets, account.endings, settling=True)
 
     async def _settled(self, targets: list[Target]) -> Account:
         account = Account(self._means, targets)
         try:
             await account.settle()
         finally:
-            account.visit.let_another_go()
+            account.visit.end()
         return account
 
     async def _drive(self) -> None:
@@ -130,16 +126,22 @@ class Driver:
                     rank = targets[0].rank
                 await self._begin(targets)
             await self._wait_for_all()
+            await self._record_passed_by()
         except Exception as error:  # noqa: BLE001 - whoever takes the outcomes raises it
             self._break(error)
+            self._gate.close("")
             await self._wait_for_all()
+        self._means.outage.end()
         self._results.put_nowait(None)
 
     async def _heed_stop(self) -> None:
         await self._stop.wait()
         self._gate.close("")
         await asyncio.sleep(_SECONDS_TO_SETTLE)
-        for task in self._tasks:
+        self._cut_off()
+
+    def _cut_off(self) -> None:
+        for task in self._cuttable:
             task.cancel()
 
     async def _wind_up(self, *others: asyncio.Task[None]) -> None:
@@ -153,6 +155,7 @@ class Driver:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, *others, return_exceptions=True)
+            self._means.outage.end()
 
     async def _in_flight(self) -> Sequence[list[Target]]:
         accounts: dict[str, list[Target]] = {}
@@ -169,7 +172,7 @@ class Driver:
         while page := await self._journal.pages(after=after, limit=limit):
             after, limit = page[-1].place, _PAGE
             for target in page:
-                if target.position in self._unsettled:
+                if target.position in self._told:
                     continue
                 if group and (target.place[:2] != group[0].place[:2] or len(group) == _LARGEST):
                     yield group
@@ -181,12 +184,24 @@ class Driver:
     async def _begin(self, targets: list[Target], *, settling: bool = False) -> None:
         await self._room.acquire()
         if self._gate.reason is not None and not settling:
-            reason = self._gate.reason
-            self._results.put_nowait([_not_attempted(target, reason) for target in targets])
+            await self._pass_by(targets, self._gate.reason)
             return
         task = asyncio.create_task(self._run(targets, settling=settling))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _pass_by(self, targets: list[Target], reason: str) -> None:
+        endings = {target.position: _not_attempted(reason) for target in targets}
+        self._results.put_nowait([t.outcome(endings[t.position]) for t in targets])
+        if reason and self._broken is None:
+            self._passed_by |= endings
+        if len(self._passed_by) >= _PAGE:
+            await self._record_passed_by()
+
+    async def _record_passed_by(self) -> None:
+        endings, self._passed_by = self._passed_by, {}
+        if endings and self._broken is None:
+            await self._journal.end(endings)
 
     async def _wait_for_all(self) -> None:
         while self._tasks:
@@ -194,61 +209,83 @@ class Driver:
 
     async def _run(self, targets: list[Target], *, settling: bool) -> None:
         account = Account(self._means, targets)
-        outcomes, reason = list[Outcome](), ""
+        endings: dict[int, Ending] = {}
         try:
-            try:
-                reason = await (account.settle() if settling else account.run())
-            except asyncio.CancelledError:
-                # It took too long to settle; nothing else cancels this task.
-                account.leave()
-            outcomes += _outcomes(targets, account, reason, settling=settling)
-            await self._keep(targets, account, settling=settling)
-        except Exception as error:  # noqa: BLE001 - as above
+            reason = await self._bring(account, settling=settling)
+            endings = _endings(targets, account, reason, settling=settling)
+            await self._keep(targets, endings, settling=settling)
+        except Exception as error:  # noqa: BLE001 - whoever takes the outcomes raises it
             self._break(error)
         finally:
             # The outcomes first, so that whoever takes them can stop what comes next.
-            self._results.put_nowait(outcomes)
-            account.visit.let_another_go()
+            told = [t.outcome(endings[t.position]) for t in targets if t.position in endings]
+            self._results.put_nowait(told)
+            account.visit.end()
 
-    async def _keep(self, targets: list[Target], account: Account, *, settling: bool) -> None:
+    async def _bring(self, account: Account, *, settling: bool) -> str:
+        """Bring an account to its end, whatever happens; return why targets lack an ending."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - it is one
+        self._cuttable.add(task)
+        try:
+            return await (account.settle() if settling else account.run())
+        except asyncio.CancelledError:
+            # It took too long to settle, or nothing answers; nothing else cancels this task.
+            account.leave()
+            return self._gate.reason or ""
+        except Exception as error:  # noqa: BLE001 - what went wrong in one account ends no other
+            account.leave()
+            return self._break(error)
+        finally:
+            self._cuttable.discard(task)
+
+    async def _keep(
+        self, targets: list[Target], endings: dict[int, Ending], *, settling: bool
+    ) -> None:
         """Let the journal know what is known; a write that surely was not done is no intent."""
+        if settling:
+            self._told.update(endings)
         for target in targets if settling else ():
-            ending = account.endings.get(target.position)
-            if ending is None:
+            if target.position not in endings:
                 await self._journal.forget(target.position)
-            elif ending.status is OutcomeStatus.UNKNOWN:
-                self._unsettled.add(target.position)
-        attempted = {
-            position: ending
-            for position, ending in account.endings.items()
-            if ending.status is not OutcomeStatus.NOT_ATTEMPTED
-        }
-        await self._journal.end(attempted)
+        await self._journal.end({n: e for n, e in endings.items() if _says_something(e)})
 
-    def _break(self, error: Exception) -> None:
+    def _break(self, error: Exception) -> str:
+        """Remember what has gone wrong; return it in a few words."""
         if isinstance(error, JournalError):
             self._broken = self._broken or error
             self._gate.close(str(error))
-            return
-        self._broken = ExceptionGroup("what ended a run is a bug", [error])
-        self._gate.close("")
-        # Nobody is to take for outcomes what comes after a bug.
-        self._results.put_nowait(None)
+            return str(error)
+        if len(self._bugs) < _MOST_BUGS:
+            self._bugs.append(error)
+        cause: BaseException = error
+        while isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        return f"a bug in cfsso ended this account: {type(cause).__name__}"
 
 
-def _outcomes(
+def _endings(
     targets: list[Target], account: Account, reason: str, *, settling: bool
-) -> Iterator[Outcome]:
+) -> dict[int, Ending]:
+    found: dict[int, Ending] = {}
     for target in targets:
         ending = account.endings.get(target.position)
+        if ending is None and not settling:
+            before = account.visit.seen(target.sso_connector_id)
+            ending = attrs.evolve(_not_attempted(reason), before=before)
         if ending is not None:
-            yield target.outcome(ending)
-        elif not settling:
-            yield _not_attempted(target, reason, account.visit.seen(target.sso_connector_id))
+            found[target.position] = ending
+    return found
 
 
-def _not_attempted(target: Target, reason: str, before: SSOConnector | None = None) -> Outcome:
-    return target.outcome(ended(OutcomeStatus.NOT_ATTEMPTED, reason, before=before))
+def _not_attempted(reason: str) -> Ending:
+    return ended(OutcomeStatus.NOT_ATTEMPTED, reason)
+
+
+def _says_something(ending: Ending) -> bool:
+    """Whether the journal is to have an ending: all, but for what was merely not begun."""
+    is_begun = ending.status is not OutcomeStatus.NOT_ATTEMPTED
+    return is_begun or bool(ending.note) or ending.error is not None
 
 
 def _left_to_arrive(intended: dt.datetime) -> float:

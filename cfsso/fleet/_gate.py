@@ -1,31 +1,50 @@
 """How much of a run may be under way: what max_failures, canary and waves allow."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from math import inf
-from typing import Final
+from typing import Any, Final, TypeVar
+
+import attrs
 
 from cfsso import _checks
 
-_CANARY: Final = "the run stopped, since the canary was not green"
+_CANARY: Final = "the run stopped, since the canary did not succeed"
+
+_Result = TypeVar("_Result")
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
     """Nothing more is to begin; the text says why, and is empty if somebody asked for it."""
 
 
+@attrs.frozen
+class Batch:
+    """
+    What an account may write before it is read back.
+
+    Attributes:
+        size: How many of its connectors.
+        judge: To be told how those fared that were written: whether each has succeeded.
+    """
+
+    size: int
+    judge: Callable[[Iterable[bool]], None]
+
+
 class Gate:
     """
-    Lets accounts and writes begin.
+    Lets batches and writes begin.
 
-    The first accounts that write, as many as *canary* says, go alone; once all of them
-    are green each green account lets one more be under way, so that waves double. With
-    *max_failures* there are never more writes under way, nor more accounts between
-    their first write and the read after their last, than failures are left, plus one.
+    The first connectors that are written, as many as *canary* says, go alone and are read
+    back; once all of them have succeeded each one that does lets one more be under way, so
+    that waves double, over accounts and inside them. With *max_failures* there are never
+    more writes under way, nor more accounts between their first write and the read after
+    their last, than failures are left, plus one.
 
     Args:
-        canary: How many accounts go first. 0: none.
+        canary: How many connectors go first. 0: none.
         max_failures: How many targets may fail before nothing more begins. ``None``: all.
 
     Raises:
@@ -38,10 +57,10 @@ class Gate:
             _checks.whole("max_failures", max_failures, 0)
         self._canary = canary
         self._max_failures = max_failures
-        self._green = self._accounts = self._writes = self._failures = 0
+        self._succeeded = self._batches = self._batched = self._writes = self._failures = 0
         self._waiters: list[asyncio.Future[None]] = []
         self._reason: str | None = None
-        self._closed = asyncio.Event()
+        self._ends = set[asyncio.Future[Any]]()
 
     @property
     def reason(self) -> str | None:
@@ -52,7 +71,9 @@ class Gate:
         """Let nothing more begin; the first reason counts."""
         if self._reason is None:
             self._reason = reason
-            self._closed.set()
+            for future in self._ends:
+                if not future.done():
+                    future.set_exception(Stopped(reason))
             self._wake()
 
     async def rest(self, seconds: float) -> None:
@@ -62,12 +83,28 @@ class Gate:
         Raises:
             Stopped: The gate is closed, perhaps meanwhile.
         """
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        timer = loop.call_later(seconds, _settle, future)
         try:
-            async with asyncio.timeout(seconds):
-                await self._closed.wait()
-        except TimeoutError:
-            return
-        raise Stopped(self._reason)
+            await self.unless_closed(future)
+        finally:
+            timer.cancel()
+
+    async def unless_closed(self, future: asyncio.Future[_Result]) -> _Result:
+        """
+        Wait for *future*, which nobody else waits for.
+
+        Raises:
+            Stopped: The gate is closed, perhaps meanwhile.
+        """
+        if self._reason is not None and not future.done():
+            future.set_exception(Stopped(self._reason))
+        self._ends.add(future)
+        try:
+            return await future
+        finally:
+            self._ends.discard(future)
 
     def fail(self, targets: int) -> None:
         """Count targets that failed; negative for those that turned out well after all."""
@@ -79,21 +116,22 @@ class Gate:
         self._wake()
 
     @asynccontextmanager
-    async def account(self) -> AsyncGenerator[Callable[[bool], None]]:
+    async def batch(self, connectors: int) -> AsyncGenerator[Batch]:
         """
-        Wait until an account may begin to write; it ends with the context.
-
-        What it gives is to be told whether the account is green, once that is known.
+        Wait until an account may write some of so many connectors; the batch ends with the context.
 
         Raises:
             Stopped: The gate is closed.
         """
-        await self._until(lambda: self._accounts < min(self._wave, self._room))
-        self._accounts += 1
+        await self._until(lambda: self._batches < self._room and self._batched < self._wave)
+        size = int(min(connectors, self._wave - self._batched))
+        self._batches += 1
+        self._batched += size
         try:
-            yield self._judge
+            yield Batch(size, self._judge)
         finally:
-            self._accounts -= 1
+            self._batches -= 1
+            self._batched -= size
             self._wake()
 
     @asynccontextmanager
@@ -120,15 +158,16 @@ class Gate:
     def _wave(self) -> float:
         if not self._canary:
             return inf
-        if self._green < self._canary:
-            return self._canary - self._green
-        return self._canary + self._green
+        if self._succeeded < self._canary:
+            return self._canary - self._succeeded
+        return self._canary + self._succeeded
 
-    def _judge(self, green: bool) -> None:  # noqa: FBT001 - it is all there is to say
-        if green:
-            self._green += 1
-        elif self._green < self._canary:
-            self.close(_CANARY)
+    def _judge(self, successes: Iterable[bool]) -> None:
+        for success in successes:
+            if success:
+                self._succeeded += 1
+            elif self._succeeded < self._canary:
+                self.close(_CANARY)
 
     async def _until(self, may: Callable[[], bool]) -> None:
         while True:
@@ -147,6 +186,11 @@ class Gate:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _counted(failures: int) -> str:

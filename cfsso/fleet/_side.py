@@ -7,7 +7,7 @@ import attrs
 
 from cfsso import _checks
 from cfsso.connectors import AsyncSSOConnectors
-from cfsso.errors import CfssoError
+from cfsso.errors import APIResponseValidationError, CfssoError, NotFoundError
 from cfsso.fleet._writes import Writes
 from cfsso.fleet.changes import Change
 from cfsso.fleet.outcomes import Outcome, OutcomeStatus
@@ -41,12 +41,35 @@ class Side:
     async def look(self) -> SSOConnector | CfssoError | None:
         """List the account; return the connector if it is there, or why that is not known."""
         try:
-            listed = await self.connectors.list(account_id=self.account_id)
+            self.last = await self._read()
         except CfssoError as error:
             self.last = error
-        else:
-            self.last = self._find(listed)
         return self.last
+
+    async def _read(self) -> SSOConnector | None:
+        """Return the connector, which is read by itself if the list shows it in part only."""
+        key = None if self.before is None else self.before.id
+        listed = await self.connectors._list_for_rescue(  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] # of this package only
+            self.account_id, only=None if key is None else [key]
+        )
+        found = self._find(listed.connectors)
+        if found is not None and found.id not in listed.odd:
+            return found
+        # In part only means that it may be the one, if not even its domain can be read.
+        nameless = (one for one in listed.connectors if one.id in listed.odd)
+        hidden = listed.lost + sum(not one.email_domain for one in nameless)
+        if found is not None or (key and hidden):
+            return await self._get(key or str(found and found.id))
+        if hidden:
+            said = f"the list hides {hidden} of the connectors"
+            raise APIResponseValidationError(f"{said}, and the domain may be among them")
+        return None
+
+    async def _get(self, key: str) -> SSOConnector | None:
+        try:
+            return await self.connectors.get(key, account_id=self.account_id)
+        except NotFoundError:
+            return None
 
     async def see(self) -> CfssoError | None:
         """Look for the first time; return what went wrong."""

@@ -71,12 +71,12 @@ async def of_changes(
 
 
 async def of_plan(plan: Plan, tokens: Tokens) -> AsyncIterator[Target]:
-    """Yield a target for each row; a blocked one has ended already."""
+    """Yield a target for each row; a blocked one has ended already, if it was read."""
     ranks = _ranks(plan)
     for position, row in enumerate(plan.rows):
         await tokens.meet(row.change.account_id)
         ending = None
-        if row.action is PlanAction.BLOCKED:
+        if row.action is PlanAction.BLOCKED and not row.unread:
             ending = Ending(
                 status=OutcomeStatus.BLOCKED, at=now(), before=row.before, note=row.reason
             )

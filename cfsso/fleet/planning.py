@@ -3,29 +3,22 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
-from typing import Self, TypeAlias
+from typing import Self
 
 import attrs
 
 from cfsso import _checks
 from cfsso._text import printable
 from cfsso.connectors import AsyncSSOConnectors
-from cfsso.errors import (
-    APIResponseValidationError,
-    CfssoError,
-    InvalidRequestError,
-    NotFoundError,
-)
+from cfsso.errors import CfssoError, InvalidRequestError
 from cfsso.fleet._deciding import is_worth_a_try, what_forbids
 from cfsso.fleet._plain import now
+from cfsso.fleet._survey import Key, Sight, Survey, said_of
 from cfsso.fleet.changes import Change, Changes
+from cfsso.fleet.outcomes import OutcomeStatus
 from cfsso.fleet.plans import Plan, PlanAction, PlannedChange, domain_key
 from cfsso.models import SSOConnector
 from cfsso.transports.base import RateLimit
-
-_Key: TypeAlias = tuple[str, str]
-_Sight: TypeAlias = SSOConnector | CfssoError
-"""What a read shows of a connector: how it is, or why it can't be seen."""
 
 
 async def plan(
@@ -39,8 +32,14 @@ async def plan(
     """
     Return what a run of *changes* would do; nothing is written.
 
-    Each account is listed once; what a list does not show is read by itself. An enable
-    waits for the disable of the same domain in another account, if that is a change too.
+    Each account is listed once; what a list does not show, or shows in part only, is read
+    by itself. An enable waits for the disable of the same domain in another account, if
+    that is a change too.
+
+    What could not be read for a reason that may pass is blocked for now: a run reads it
+    again. When nothing but lost connections and 5xx has come for 45 seconds, nothing more
+    is read. The same when ten targets in a row, of more than one account, are refused
+    alike; then the rest is blocked for good.
 
     Args:
         connectors: Where the targets are.
@@ -61,30 +60,26 @@ async def plan(
     _checks.whole("concurrency", concurrency, 1)
     wanted = wishes.by_account()
     further = tuple(account_id for account_id in others if account_id not in wanted)
-    places = asyncio.Semaphore(concurrency)
-    reading = _Reading(connectors.with_options(max_wait=max_wait), places)
-    await reading.run({**wanted, **dict.fromkeys(further, ())}, concurrency)
-    rows = [_decided(change, reading, wishes) for change in wishes.changes.values()]
+    survey = Survey(connectors.with_options(max_wait=max_wait), asyncio.Semaphore(concurrency))
+    await survey.run({**wanted, **dict.fromkeys(further, ())}, concurrency)
+    rows = [_decided(change, survey, wishes) for change in wishes.changes.values()]
+    unread = {**{key: said_of(error) for key, error in survey.failures.items()}, **survey.unasked}
     made = Plan(
         created=now(),
-        rows=tuple(_ordered(rows, reading)),
+        rows=tuple(_ordered(rows, survey.enabled)),
         merged=wishes.merged,
         accounts=further,
-        unread={
-            account_id: _said(reading.failures[account_id])
-            for account_id in further
-            if account_id in reading.failures
-        },
+        unread={account_id: unread[account_id] for account_id in further if account_id in unread},
     )
-    return attrs.evolve(made, seconds=_seconds(made, reading, connectors.rate_limit))
+    return attrs.evolve(made, seconds=_seconds(made, survey.credentials, connectors.rate_limit))
 
 
 @attrs.define
 class _Wishes:
     """The changes, each connector once: the first that was asked for."""
 
-    changes: dict[_Key, Change] = attrs.field(factory=dict)
-    contradicted: set[_Key] = attrs.field(factory=set)
+    changes: dict[Key, Change] = attrs.field(factory=dict)
+    contradicted: set[Key] = attrs.field(factory=set)
     merged: int = 0
 
     @classmethod
@@ -116,106 +111,47 @@ class _Wishes:
         return wanted
 
 
-@attrs.define
-class _Reading:
-    """What reading the accounts showed."""
-
-    connectors: AsyncSSOConnectors
-    places: asyncio.Semaphore
-    failures: dict[str, CfssoError] = attrs.field(factory=dict)
-    credentials: dict[str, str | None] = attrs.field(factory=dict)
-    seen: dict[_Key, _Sight] = attrs.field(factory=dict)
-
-    async def run(self, wanted: Mapping[str, Sequence[str]], concurrency: int) -> None:
-        """Read the accounts, and what each wants that its list does not show."""
-        waiting = iter(wanted.items())
-
-        async def work() -> None:
-            """Read one account after another."""
-            for account_id, ids in waiting:
-                await self._read(account_id, ids)
-
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(min(concurrency, len(wanted))):
-                workers.create_task(work())
-
-    def enabled(self) -> Mapping[str, Sequence[_Key]]:
-        """Return the connectors that are enabled, by domain."""
-        found: dict[str, list[_Key]] = {}
-        for key, sight in self.seen.items():
-            if isinstance(sight, SSOConnector) and sight.enabled is True:
-                found.setdefault(domain_key(sight.email_domain), []).append(key)
-        return found
-
-    async def _read(self, account_id: str, ids: Sequence[str]) -> None:
-        async with self.places:
-            try:
-                self.credentials[account_id] = await self.connectors.credential(account_id)
-                listed = await self.connectors.list(account_id=account_id)
-            except CfssoError as error:
-                # One connector that can't be read must not hide the others.
-                if not ids or not isinstance(error, APIResponseValidationError):
-                    self.failures[account_id] = error
-                    return
-                listed = ()
-        self.seen.update(((account_id, connector.id), connector) for connector in listed)
-        others = [key for key in ids if (account_id, key) not in self.seen]
-        await asyncio.gather(*(self._get(key, account_id) for key in others))
-
-    async def _get(self, sso_connector_id: str, account_id: str) -> None:
-        key = account_id, sso_connector_id
-        async with self.places:
-            try:
-                self.seen[key] = await self.connectors.get(sso_connector_id, account_id=account_id)
-            except NotFoundError:
-                pass
-            except CfssoError as error:
-                self.seen[key] = error
-
-
-def _decided(change: Change, reading: _Reading, wishes: _Wishes) -> PlannedChange:
+def _decided(change: Change, survey: Survey, wishes: _Wishes) -> PlannedChange:
     """Decide on one change by itself."""
     key = change.account_id, change.sso_connector_id
-    sight = reading.seen.get(key)
-    before = sight if isinstance(sight, SSOConnector) else None
-    failure = reading.failures.get(change.account_id)
-    reason = _what_forbids(change, sight, failure)
-    unread = failure or (sight if isinstance(sight, CfssoError) else None)
+    sight = survey.sight(key)
     if key in wishes.contradicted:
-        reason, unread = "asked for other values twice", None
-    if unread is not None and is_worth_a_try(change.wished, unread):
-        action, reason = PlanAction.CHANGE, f"{reason}; it is tried all the same"
-    elif reason:
-        action = PlanAction.BLOCKED
-    elif before is not None and change.is_shown_by(before):
-        action = PlanAction.UNCHANGED
-    else:
-        action = PlanAction.CHANGE
-    return PlannedChange(change=change, action=action, before=before, reason=reason)
-
-
-def _what_forbids(change: Change, sight: _Sight | None, failure: CfssoError | None) -> str:
-    if failure is not None:
-        return f"the account could not be read: {_said(failure)}"
-    if sight is None:
-        return "the account has no such connector"
+        return _blocked(change, sight, "asked for other values twice")
+    if change.account_id in survey.unasked:
+        return _blocked(change, sight, survey.unasked[change.account_id])
     if isinstance(sight, CfssoError):
-        return f"the connector could not be read: {_said(sight)}"
-    return what_forbids(change.wished, sight)
+        what = "account" if change.account_id in survey.failures else "connector"
+        return _unread(change, sight, f"the {what} could not be read: {said_of(sight)}")
+    if sight is None:
+        return _blocked(change, sight, "the account has no such connector")
+    if reason := what_forbids(change.wished, sight):
+        return _blocked(change, sight, reason)
+    is_shown = change.is_shown_by(sight)
+    action = PlanAction.UNCHANGED if is_shown else PlanAction.CHANGE
+    return PlannedChange(change=change, action=action, before=sight)
 
 
-def _said(error: CfssoError) -> str:
-    """Return what went wrong, without the ids that stand beside it."""
-    if error.request is None:
-        return str(error)
-    request = f"{error.request.method} {error.request.path}"
-    return str(error).replace(f" from {request}", "").replace(f"{request}: ", "")
+def _blocked(change: Change, sight: Sight | None, reason: str) -> PlannedChange:
+    before = sight if isinstance(sight, SSOConnector) else None
+    return PlannedChange(change=change, action=PlanAction.BLOCKED, before=before, reason=reason)
 
 
-def _ordered(rows: Sequence[PlannedChange], reading: _Reading) -> Sequence[PlannedChange]:
+def _unread(change: Change, error: CfssoError, reason: str) -> PlannedChange:
+    """Return the row of what could not be read: whether that is final is for the run to say."""
+    if is_worth_a_try(change.wished, error):
+        reason = f"{reason}; it is tried all the same"
+        return PlannedChange(change=change, action=PlanAction.CHANGE, reason=reason)
+    if OutcomeStatus.of_run_error(error).is_final:
+        return _blocked(change, None, reason)
+    row = _blocked(change, None, f"{reason}; a run reads it again")
+    return attrs.evolve(row, unread=True)
+
+
+def _ordered(
+    rows: Sequence[PlannedChange], enabled: Mapping[str, Sequence[Key]]
+) -> Sequence[PlannedChange]:
     """Decide on the enables in the light of who else has their domain, or wants it."""
     decided = list(rows)
-    enabled = reading.enabled()
     disables = {
         (row.change.account_id, row.change.sso_connector_id): index
         for index, row in enumerate(rows)
@@ -252,7 +188,9 @@ def _enables(rows: Sequence[PlannedChange]) -> Mapping[str, Sequence[int]]:
     return found
 
 
-def _seconds(made: Plan, reading: _Reading, limit: RateLimit | None) -> float | None:
+def _seconds(
+    made: Plan, credentials: Mapping[str, str | None], limit: RateLimit | None
+) -> float | None:
     """Return how long the requests of a plan take at *limit*: a burst, and then the window."""
     if limit is None:
         return None
@@ -264,7 +202,7 @@ def _seconds(made: Plan, reading: _Reading, limit: RateLimit | None) -> float | 
         *(r.change.account_id for r in made.writes),
     ):
         # Without a token nothing is sent.
-        if account_id in reading.credentials:
-            requests[reading.credentials[account_id]] += 1
+        if account_id in credentials:
+            requests[credentials[account_id]] += 1
     windows = max(((count - 1) // limit.requests for count in requests.values()), default=0)
     return float(windows * limit.seconds)

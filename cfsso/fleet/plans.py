@@ -59,6 +59,9 @@ class PlannedChange:
         needs:
             The index in `Plan.rows` of the row that has to be done before: the
             disable of the same domain in another account. ``None``: there is none.
+        unread:
+            Whether it is blocked only because it could not be read for a reason that may
+            pass. A run reads it, and decides then.
     """
 
     change: Change
@@ -66,6 +69,7 @@ class PlannedChange:
     before: SSOConnector | None = None
     reason: str = ""
     needs: int | None = None
+    unread: bool = False
 
     @property
     def differences(self) -> tuple[Difference, ...]:
@@ -107,6 +111,11 @@ class Plan:
     def writes(self) -> tuple[PlannedChange, ...]:
         """The rows that are to be written."""
         return tuple(row for row in self.rows if row.action is PlanAction.CHANGE)
+
+    @property
+    def undecided(self) -> tuple[PlannedChange, ...]:
+        """The rows that a run reads first, and may write."""
+        return tuple(row for row in self.rows if row.unread)
 
     @property
     def changed_accounts(self) -> tuple[str, ...]:
@@ -237,6 +246,7 @@ def _of_row(row: PlannedChange) -> dict[str, Any]:
         "before": None if row.before is None else of_connector(row.before),
         "reason": row.reason or None,
         "needs": row.needs,
+        "unread": row.unread or None,
     }
     return {name: value for name, value in known.items() if value is not None}
 
@@ -276,7 +286,8 @@ def _check_version(top: Node) -> None:
 
 
 def _to_row(node: Node) -> PlannedChange:
-    ids, optional = ("account_id", "sso_connector_id"), (*_FIELDS, "before", "reason", "needs")
+    ids = ("account_id", "sso_connector_id")
+    optional = (*_FIELDS, "before", "reason", "needs", "unread")
     members = node.members((*ids, "action"), optional)
     flags = {name: members[name].flag() if name in members else UNSET for name in _FIELDS}
     if set(flags.values()) == {UNSET}:
@@ -290,7 +301,10 @@ def _to_row(node: Node) -> PlannedChange:
         before=None if before is None else to_connector(before.value, before.path),
         reason=members["reason"].text() if "reason" in members else "",
         needs=members["needs"].whole() if "needs" in members else None,
+        unread=members["unread"].flag() if "unread" in members else False,
     )
+    if row.unread and action is not PlanAction.BLOCKED:
+        raise members["unread"].wrong(f"true beside action {action}")
     rescues = action is PlanAction.CHANGE and row.change.enabled is False
     if row.before is None and action is not PlanAction.BLOCKED and not rescues:
         raise node.wrong(f"no before, which action {action} needs,")

@@ -10,6 +10,7 @@ from cfsso.connectors import AsyncSSOConnectors
 from cfsso.fleet._driver import Driver
 from cfsso.fleet._gate import Gate
 from cfsso.fleet._journal import Journal
+from cfsso.fleet._means import Means
 from cfsso.fleet._sources import Tokens, of_run
 from cfsso.fleet._targets import RunKind
 from cfsso.fleet.outcomes import Outcome
@@ -24,6 +25,7 @@ async def revert(
     canary: int = 0,
     max_failures: int | None = None,
     max_wait: float | None = None,
+    outage: float = 45.0,
     stop: asyncio.Event | None = None,
 ) -> AsyncGenerator[Outcome]:
     """
@@ -32,7 +34,8 @@ async def revert(
     Yields every connector that the run has written, or may have. Only the fields that it
     changed are restored, and only where they still hold what it wrote; what somebody else
     has changed since is a ``conflict``. What was under way when the run was cut off is
-    settled first, which may take half a minute; the rest of an unfinished run is not
+    settled first. If a write of it may still arrive that takes up to half a minute, which an
+    `cfsso.Event` tells with the reason ``in flight``. The rest of an unfinished run is not
     attempted any more.
 
     It is a run of its own in the same journal: `resume` goes on with it, and so does this.
@@ -46,6 +49,7 @@ async def revert(
         canary: See above.
         max_failures: See above.
         max_wait: See above.
+        outage: See above.
         stop: See above.
 
     Raises:
@@ -54,12 +58,20 @@ async def revert(
     """
     _checks.whole("concurrency", concurrency, 1)
     gate = Gate(canary, max_failures)
+    _checks.seconds("outage", outage)
     options = {"concurrency": concurrency, "canary": canary, "max_failures": max_failures}
     stop = stop or asyncio.Event()
     kept = await Journal.open(journal, server=connectors.server)
     try:
-        waiting = connectors.with_options(max_wait=max_wait)
-        driver = Driver(waiting, kept, gate, concurrency=concurrency, stop=stop)
+        means = Means.of(
+            connectors.with_options(max_wait=max_wait),
+            kept,
+            gate,
+            operation="revert",
+            concurrency=concurrency,
+            outage=outage,
+        )
+        driver = Driver(means, concurrency=concurrency, stop=stop)
         if kept.run.kind is not RunKind.REVERT:
             await driver.settle()
             tokens = Tokens(connectors)

@@ -84,6 +84,11 @@ class PacingTransport:
         """Which server the inner transport reaches. Empty: it does not say."""
         return str(getattr(self._inner, "server", ""))
 
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What all requests together may be. ``None``: any number, or it depends on the account."""
+        return self._limit if self._credential is None else None
+
     async def send(self, request: Request) -> Response:
         """
         Send *request* as soon as it may be; see `Transport.send`.

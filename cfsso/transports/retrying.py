@@ -15,7 +15,7 @@ from cfsso.errors import (
 from cfsso.transports._budget import Budget
 from cfsso.transports._call import Call, current
 from cfsso.transports._window import Place
-from cfsso.transports.base import Request, Response, Transport
+from cfsso.transports.base import RateLimit, Request, Response, Transport
 
 # Seconds before the first retry, and how often they double: up to 8.
 _FIRST_PAUSE: Final = 0.5
@@ -111,6 +111,12 @@ class RetryingTransport:
     def server(self) -> str:
         """Which server the inner transport reaches. Empty: it does not say."""
         return str(getattr(self._inner, "server", ""))
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What the inner transport says of its limit. ``None``: nothing."""
+        found = getattr(self._inner, "rate_limit", None)
+        return found if isinstance(found, RateLimit) else None
 
     async def send(self, request: Request) -> Response:
         """

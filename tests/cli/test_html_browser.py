@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, find_browser
+from needs import lacking
 from pages import mixed, recorded, report
 
 from cfsso.cli import html_report
@@ -15,7 +16,7 @@ def browser() -> Iterator[Browser]:
     """Return a browser, if the machine has one."""
     path = find_browser()
     if path is None:
-        pytest.skip("no Chromium on this machine")
+        lacking("chromium")
     with Browser(path) as running:
         yield running
 

@@ -185,7 +185,7 @@ async def test_a_canary_that_is_not_green_stops_the_run() -> None:
 
     assert 1 == len(transport.patched)
     assert {Status.FAILED: 1, Status.NOT_ATTEMPTED: 4} == counted(outcomes)
-    assert "the run stopped, since the canary was not green" == outcomes[1].note
+    assert "the run stopped, since the canary did not succeed" == outcomes[1].note
 
 
 async def test_what_needs_no_write_is_no_canary() -> None:
@@ -268,16 +268,17 @@ async def test_a_401_stops_its_token_and_no_other() -> None:
     outcomes = [outcome async for outcome in run]
 
     by_status = counted(outcomes)
-    assert {Status.CHANGED: 6, Status.FAILED: 1, Status.NOT_ATTEMPTED: 5} == by_status
+    assert {Status.CHANGED: 6, Status.NOT_ATTEMPTED: 6} == by_status
     left = [o for o in outcomes if o.status is Status.NOT_ATTEMPTED]
-    assert {"the token deadbeef was refused with 401"} == {o.note for o in left}
-    assert bad == {o.change.account_id for o in left} | {
-        o.change.account_id for o in outcomes if o.status is Status.FAILED
-    }
+    assert bad == {o.change.account_id for o in left}
+    (tried,) = [outcome for outcome in left if outcome.attempts]
+    assert isinstance(tried.error, cfsso.AuthenticationError)
+    note = "the token deadbeef was refused with 401"
+    assert {note} == {outcome.note for outcome in left if outcome is not tried}
 
 
-async def test_a_missing_token_fails_its_account_only() -> None:
-    """An account without a token is failed, and others go on."""
+async def test_a_missing_token_keeps_nobody_else() -> None:
+    """An account without a token is not attempted, with the reason, and others go on."""
     world = World.of("verified", accounts=3)
     first = world.changes[0].account_id
 
@@ -291,5 +292,6 @@ async def test_a_missing_token_fails_its_account_only() -> None:
 
     outcomes = [outcome async for outcome in apply(connectors, world.changes)]
 
-    assert {Status.CHANGED: 2, Status.FAILED: 1} == counted(outcomes)
+    assert {Status.CHANGED: 2, Status.NOT_ATTEMPTED: 1} == counted(outcomes)
+    assert ["api_token is missing"] == [str(o.error) for o in outcomes if o.error]
     assert (4, 2) == (transport.seen.count("GET"), transport.seen.count("PATCH"))

@@ -38,7 +38,7 @@ async def test_what_the_limit_held_up_is_read_again() -> None:
     transport = Through(world.cloud)
     asyncio.get_running_loop().call_later(50, patch, world, 3, b'{"enabled":true}')
 
-    outcomes = [o async for o in apply(stack(transport), world.changes, concurrency=1)]
+    outcomes = [o async for o in apply(stack(transport), world.changes, concurrency=1, canary=0)]
 
     assert [Status.CHANGED] * 3 + [Status.UNCHANGED] == [o.status for o in outcomes]
     assert ["GET", "PATCH", "PATCH", "GET", "PATCH", "GET"] == transport.seen
@@ -52,7 +52,7 @@ async def test_a_write_that_a_429_refused_is_judged_anew() -> None:
     transport = Through(world.cloud, lambda r: refusals.pop() if r.is_write and refusals else None)
     asyncio.get_running_loop().call_later(50, patch, world, 0, b'{"enabled":true}')
 
-    (outcome,) = [o async for o in apply(stack(transport), world.changes)]
+    (outcome,) = [o async for o in apply(stack(transport), world.changes, canary=0)]
 
     assert (Status.UNCHANGED, 1) == (outcome.status, outcome.attempts)
     assert ["GET", "PATCH", "GET"] == transport.seen
@@ -73,7 +73,7 @@ async def test_a_doubt_is_not_given_up() -> None:
                 raise lost
             return BLOCK if sent == 3 else answer
 
-    (outcome,) = [o async for o in apply(stack(Lossy(world.cloud)), world.changes)]
+    (outcome,) = [o async for o in apply(stack(Lossy(world.cloud)), world.changes, canary=0)]
 
     assert (Status.CHANGED, 1) == (outcome.status, outcome.attempts)
 
@@ -89,7 +89,7 @@ async def test_what_is_held_up_lets_others_go() -> None:
             times.setdefault(request.account_id, []).append(now)
             return await super().send(request)
 
-    run = apply(stack(Timed(world.cloud)), world.changes, concurrency=1)
+    run = apply(stack(Timed(world.cloud)), world.changes, concurrency=1, canary=0)
     outcomes = [outcome async for outcome in run]
 
     assert {Status.CHANGED} == {outcome.status for outcome in outcomes}
@@ -105,7 +105,9 @@ async def test_a_stop_ends_the_wait_at_once(tmp_path: Path) -> None:
     asyncio.get_running_loop().call_later(50, stop.set)
     transport = Through(world.cloud)
 
-    run = apply(stack(transport), world.changes, journal=tmp_path / "j", stop=stop, concurrency=1)
+    run = apply(
+        stack(transport), world.changes, journal=tmp_path / "j", stop=stop, concurrency=1, canary=0
+    )
     outcomes = [outcome async for outcome in run]
 
     # The read of what was written takes the place that comes free after 100 seconds,
@@ -123,7 +125,7 @@ async def test_whoever_watches_sees_the_wait() -> None:
     seen: list[cfsso.Event] = []
     connectors = stack(Through(world.cloud)).with_options(on_event=seen.append)
 
-    outcomes = [o async for o in apply(connectors, world.changes, concurrency=1)]
+    outcomes = [o async for o in apply(connectors, world.changes, concurrency=1, canary=0)]
 
     assert 3 == len(outcomes)
     waits = [n for n, event in enumerate(seen) if event.kind is cfsso.EventKind.WAIT]
@@ -139,7 +141,12 @@ async def test_being_cancelled_while_held_up_passes() -> None:
     world = World.of("verified", "verified", "verified")
 
     async def take() -> list[Outcome]:
-        return [o async for o in apply(stack(Through(world.cloud)), world.changes, concurrency=1)]
+        return [
+            o
+            async for o in apply(
+                stack(Through(world.cloud)), world.changes, concurrency=1, canary=0
+            )
+        ]
 
     task = asyncio.create_task(take())
     await asyncio.sleep(50)
@@ -171,7 +178,7 @@ async def test_a_place_that_was_long_in_coming() -> None:
     transport = Late(world)
     connectors = cfsso.AsyncSSOConnectors(transport)
 
-    outcomes = [o async for o in apply(connectors, world.changes, concurrency=1)]
+    outcomes = [o async for o in apply(connectors, world.changes, concurrency=1, canary=0)]
 
     assert [Status.CHANGED] * 2 == [outcome.status for outcome in outcomes]
     assert ["GET", "PATCH", "GET", "PATCH", "GET"] == transport.seen
@@ -196,7 +203,7 @@ async def test_what_happened_while_it_waited_for_a_place(
         patch(world, 1, body)
 
     connectors = cfsso.AsyncSSOConnectors(transport := Late(world, happen))
-    run = apply(connectors, world.changes, journal=tmp_path / "j", concurrency=1)
+    run = apply(connectors, world.changes, journal=tmp_path / "j", concurrency=1, canary=0)
 
     outcomes = [outcome async for outcome in run]
 
@@ -217,7 +224,7 @@ async def test_a_limit_that_holds_up_the_read_before_a_write() -> None:
     paced = cfsso.PacingTransport(transport, rate_limit=limit)
     connectors = cfsso.AsyncSSOConnectors(paced)
 
-    outcomes = [o async for o in apply(connectors, world.changes, concurrency=1)]
+    outcomes = [o async for o in apply(connectors, world.changes, concurrency=1, canary=0)]
 
     assert [Status.CHANGED] * 2 == [outcome.status for outcome in outcomes]
     assert ["GET", "PATCH"] == transport.seen[:2]
@@ -238,7 +245,7 @@ async def test_a_short_wait_and_a_slow_answer() -> None:
     transport = Slow(world.cloud)
     paced = cfsso.PacingTransport(transport, rate_limit=cfsso.RateLimit(requests=1, seconds=0.5))
 
-    (outcome,) = [o async for o in apply(cfsso.AsyncSSOConnectors(paced), world.changes)]
+    (outcome,) = [o async for o in apply(cfsso.AsyncSSOConnectors(paced), world.changes, canary=0)]
 
     assert (Status.CHANGED, 1) == (outcome.status, outcome.attempts)
     assert ["GET", "PATCH", "GET"] == transport.seen
@@ -253,7 +260,7 @@ async def test_a_stop_while_single_reads_wait() -> None:
     transport = Through(world.cloud, lambda r: empty if r.path.endswith("connectors") else None)
     paced = cfsso.PacingTransport(transport, rate_limit=cfsso.RateLimit(requests=2, seconds=100))
 
-    run = apply(cfsso.AsyncSSOConnectors(paced), world.changes, stop=stop)
+    run = apply(cfsso.AsyncSSOConnectors(paced), world.changes, stop=stop, canary=0)
     outcomes = [outcome async for outcome in run]
 
     assert [Status.NOT_ATTEMPTED] * 3 == [outcome.status for outcome in outcomes]

@@ -228,7 +228,7 @@ async def test_an_account_without_a_token_is_one_that_can_not_be_read(clouds: Cl
     )
     made = await plan(connectors, [change])
 
-    assert ["the account could not be read: no token"] == reasons(made)
+    assert ["the account could not be read: no token; a run reads it again"] == reasons(made)
     assert 0.0 == made.seconds
 
 
@@ -276,9 +276,20 @@ async def test_a_further_account_is_looked_at_for_domains(clouds: Clouds) -> Non
     assert {} == made.unread
 
 
-@pytest.mark.parametrize("reply", [failure(403), success([{"id": 1}])], ids=["denied", "odd"])
+@pytest.mark.parametrize(
+    ("said", "reply"),
+    [
+        ("403: ", failure(403)),
+        ("200: expected list at $.result", success({})),
+        ("the list hides 1 of the connectors", success([{"id": 1}])),
+        ("the list hides 1 of the connectors", success([shown(enabled="x")])),
+        ("the list hides 1 of the connectors", success([shown(email_domain=7)])),
+        ("the list hides 1 of the connectors", success([], result_info={"total_count": 1})),
+    ],
+    ids=range(6),
+)
 async def test_a_further_account_that_can_not_be_read_is_named(
-    reply: cfsso.Response, clouds: Clouds
+    said: str, reply: cfsso.Response, clouds: Clouds
 ) -> None:
     """It blocks nothing, since nothing is known, but the plan says so."""
     other, wanting = clouds.add("other.example"), clouds.add()
@@ -289,7 +300,21 @@ async def test_a_further_account_that_can_not_be_read_is_named(
 
     assert [CHANGE] == actions(made)
     assert [other.account_id] == [*made.unread]
-    assert made.unread[other.account_id].startswith(f"{reply.status}")
+    assert made.unread[other.account_id].startswith(said)
+
+
+@pytest.mark.parametrize("odd", [{"enabled": False, "email_domain": 7}, {"updated_on": 7}])
+async def test_a_further_account_of_which_enough_can_be_read(odd: Any, clouds: Clouds) -> None:
+    """What is off, or whose domain is known, leaves nothing open."""
+    other, wanting = clouds.add("other.example"), clouds.add(DOMAIN)
+    reply = success([shown(**{"email_domain": DOMAIN, **odd})])
+
+    made = await clouds.plan(
+        wanting, accounts=[other.account_id], rule=to_account(other.account_id, reply)
+    )
+
+    assert {} == made.unread
+    assert [CHANGE if "enabled" in odd else BLOCKED] == actions(made)
 
 
 @pytest.mark.parametrize("backwards", [False, True])

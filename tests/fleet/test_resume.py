@@ -23,6 +23,7 @@ REFUSED = cfsso.Response(403, {}, b'{"success":false,"errors":[{"code":1,"messag
 
 def applying(world: World, **options: Any) -> Any:
     """Return what begins to apply the world's changes, one write after the other."""
+    options.setdefault("canary", 0)
 
     def begin(connectors: cfsso.AsyncSSOConnectors, journal: Path) -> AsyncGenerator[Outcome, None]:
         return apply(connectors, world.changes, journal=journal, max_failures=0, **options)

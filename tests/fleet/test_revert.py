@@ -266,7 +266,7 @@ async def test_what_can_not_be_settled_is_not_green(tmp_path: Path) -> None:
     """While a write of the run may still arrive its connector is unknown, whatever it shows."""
     world = World.of("verified")
     journal = await crash(world, tmp_path / "j", 1, serially(world), done=False)
-    broken = iter([cfsso.Response(500, {}, b"{}")])
+    broken = iter([REFUSED])
     transport = Through(world.cloud, lambda _request: next(broken, None))
 
     (outcome,) = await reverted(world, journal, transport)
@@ -298,7 +298,7 @@ async def test_what_could_not_be_settled_is_in_the_end(
     """Half a minute after the revert began no write of before can arrive any more."""
     world = World.of("verified")
     journal = await crash(world, tmp_path / "j", 1, serially(world), done=False)
-    broken = iter([cfsso.Response(500, {}, b"{}")])
+    broken = iter([REFUSED])
     await reverted(world, journal, Through(world.cloud, lambda _request: next(broken, None)))
     now = _plain.now()
     monkeypatch.setattr("cfsso.fleet._account.now", lambda: now + dt.timedelta(seconds=31))

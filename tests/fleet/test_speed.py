@@ -40,5 +40,6 @@ async def test_a_run_takes_little_longer_than_its_requests(
 
     took = loop.time() - begun
     assert [True] * 2000 == green
-    assert 2400 == len(world.cloud.requests)
+    # A list more for each batch, until waves are larger than accounts.
+    assert 2400 <= len(world.cloud.requests) <= 2400 + 16 * canary
     assert _BOUND <= took <= most * _BOUND

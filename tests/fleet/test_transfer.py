@@ -278,12 +278,18 @@ async def test_of_several_connectors_the_one_that_matters_is_taken() -> None:
     assert [Status.CHANGED, Status.CHANGED] == statuses(await move.run())
 
 
-async def test_a_connector_without_an_id_is_none() -> None:
-    """What can't be addressed can't be moved."""
+async def test_a_connector_without_an_id_may_be_any() -> None:
+    """What can't be addressed can't be moved, and the domain may be among them."""
     shown = {"email_domain": DOMAIN, "verification": {"status": "verified"}}
     move = Move.of().reply("list target", success([shown, {"enabled": False}]))
 
-    assert [Status.BLOCKED, Status.BLOCKED] == statuses(await move.run())
+    outcomes = await move.run()
+
+    assert [Status.NOT_ATTEMPTED, Status.FAILED] == statuses(outcomes)
+    assert "the list hides 2 of the connectors, and the domain may be among them" == str(
+        outcomes[1].error
+    )
+    assert [] == [step for step in move.seen if "list" not in step]
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,8 @@ def _agreed(settings: Settings, file: str, plan: "Plan") -> bool:
         say(planned.summary(plan))
     else:
         planned.show(plan)
-    return not plan.has_changes or asking.ask(_question(file, plan))
+    may_write = plan.has_changes or plan.undecided
+    return not may_write or asking.ask(_question(file, plan))
 
 
 def _question(file: str, plan: "Plan") -> str:
@@ -179,6 +180,8 @@ def _question(file: str, plan: "Plan") -> str:
     parts = [f"{enables:,} to enable", f"{disables:,} to disable"]
     if others:
         parts.append(f"{others:,} to change in wording only")
+    if plan.undecided:
+        parts.append(f"{len(plan.undecided):,} to read again first")
     return (
         f"Apply {named_files.shown(file)}: {counted(len(wishes), 'connector')} in"
         f" {counted(len(plan.changed_accounts), 'account')}, {', '.join(parts)}?"
