@@ -9,6 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import cfsso
+from cfsso.cli import known_journals
 from cfsso.cli.screen import say
 
 
@@ -54,17 +55,10 @@ def kept_of_rescue(given: str | None, *, rehearsal: bool) -> Generator[str | Non
 
 def _planned() -> str | None:
     try:
-        return str(_folder() / f"{_stamp()}-{secrets.token_hex(4)}.cfsso")
+        return str(known_journals.folder() / f"{_stamp()}-{secrets.token_hex(4)}.cfsso")
     except RuntimeError as error:
         say(f"warning: no place for the journal: {error}: what is done now is not recorded")
         return None
-
-
-def _folder() -> Path:
-    home = os.environ.get("XDG_STATE_HOME") or ""
-    # The specification has relative ones ignored.
-    state = Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "state"
-    return state / "cfsso"
 
 
 def _stamp() -> str:
@@ -73,7 +67,7 @@ def _stamp() -> str:
 
 def _new() -> str:
     try:
-        folder = _folder()
+        folder = known_journals.folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, path = tempfile.mkstemp(prefix=f"{_stamp()}-", suffix=".cfsso", dir=folder)
     except (OSError, RuntimeError) as error:

@@ -1,7 +1,5 @@
 """What a rescue came to: how many connectors are off now, who is still locked out, and why."""
 
-import re
-import shlex
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -28,7 +26,6 @@ _DOMAINS: Final = 10
 _IN_A_ROW: Final = 3
 # A longer table of accounts would push what matters off the screen.
 _ROWS: Final = 40
-_COMMAND: Final = re.compile(r"`cfsso ([^`]*)`")
 
 
 @attrs.define
@@ -203,20 +200,15 @@ class Rescued:
 
     def _said(self, outcome: Outcome) -> str:
         said = summary.reason(outcome)
-        then = _next(outcome)
-        return f"{said}: {self._reachable(then)}" if then else said
-
-    def _reachable(self, text: str) -> str:
-        """Return *text* with commands that reach the same server with the same token."""
-        return _COMMAND.sub(
-            lambda found: f"`{self._settings.command(*shlex.split(found[1]))}`", text
-        )
+        change = outcome.change
+        target = Target(change.account_id, change.sso_connector_id or None, self._settings.command)
+        then = _next(outcome, target)
+        return f"{said}: {then}" if then else said
 
 
-def _next(outcome: Outcome) -> str:
+def _next(outcome: Outcome, target: Target) -> str:
     """Say what to do about an outcome; nothing if there is nothing, or its note says it."""
-    change, error = outcome.change, outcome.error
-    target = Target(change.account_id, change.sso_connector_id or None)
+    error = outcome.error
     if outcome.status in _AGAIN and (error is None or outcome.status.value != "not_attempted"):
         return _AGAIN[outcome.status].format(look=target.look)
     if outcome.status.is_green or outcome.status is OutcomeStatus.BLOCKED:

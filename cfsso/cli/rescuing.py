@@ -4,17 +4,20 @@ import asyncio
 import math
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Final, cast
 
 import attrs
 
 import cfsso
-from cfsso.cli import exit_codes, records, rescued
+from cfsso.cli import exit_codes, known_journals, records, rescued
+from cfsso.cli.named_files import argument
 from cfsso.cli.options import Settings
 from cfsso.cli.progress import Lines, Live
-from cfsso.cli.screen import is_live, say
+from cfsso.cli.screen import hint, is_live, say
 from cfsso.cli.session import Session
 from cfsso.cli.signals import Signals
 from cfsso.cli.waits import Waits
@@ -116,15 +119,15 @@ class Rescuing:
         """Say how to go on, and how to take it back."""
         again = self._settings.command(*self._order.again)
         if received is not None:
-            name = signal.Signals(received).name
-            say(f"interrupted by {name}: run it again to go on: `{again}`")
+            say(f"interrupted by {signal.Signals(received).name}")
+            hint(f"`{again}` goes on with what is left")
         elif self._found.left and not self._found.is_nowhere:
-            say(f"run it again once that is put right: `{again}`")
+            hint(f"`{again}` does what is left, once that is put right")
         journal = self._journal if self._order.lasting and self._written else None
         if journal is not None and not journal.problem:
-            path = journal.path
-            back = self._settings.command("revert", path)
-            say(f"the journal is {path}: `{back}` enables again what was disabled now")
+            say(f"journal: {journal.path}")
+            back = self._settings.command("revert", argument(journal.path))
+            hint(f"`{back}` enables again what was disabled now")
 
     async def _run(self) -> int | None:
         # A bar and JSON on one terminal would overwrite each other.
@@ -175,7 +178,11 @@ class Rescuing:
             folder=not order.named,
         )
         if order.lasting:
-            say(f"the journal is {order.journal}")
+            say(f"journal: {order.journal}")
+        if order.named:
+            # Its disk may hang, and nothing waits for it.
+            remember = partial(known_journals.remember, order.journal)
+            threading.Thread(target=remember, daemon=True).start()
 
     async def _take_outcomes(self, connectors: cfsso.AsyncSSOConnectors) -> None:
         order = self._order

@@ -35,7 +35,8 @@ async def break_glass(
 
     Each account is listed, written to at once, and listed again: only the second list
     confirms a write. No plan, no verification and no guard stand in the way, and
-    no failure ends the run. Rate limits are waited out, however long that takes.
+    no failure ends the run. Rate limits are waited out, however long that takes, and all
+    requests of a rescue go ahead of what else is sent.
 
     Each connector has an outcome: ``changed`` if it was disabled now, ``unchanged`` if
     it was off already, otherwise what went wrong. An outcome without connector id is
@@ -80,6 +81,8 @@ async def break_glass(
     search = Search(domain, len(ids), outcomes.put_nowait)
     record = None if drill else _started(journal, connectors.server, domain)
     connectors = connectors.with_options(max_wait=None)
+    if not drill:
+        connectors = connectors._with_urgency(True)  # noqa: FBT003, SLF001  # pyright: ignore[reportPrivateUsage] # of this package only
     places = asyncio.Semaphore(concurrency)
     stop = stop or asyncio.Event()
 

@@ -95,7 +95,7 @@ def test_ninety_seven_of_a_hundred_over_a_real_port(
     assert "put its token into the file of --token-file" in reasons[without]
     assert "token-" not in ran.out.replace("--token-file", "")
     again = f"cfsso break-glass --accounts-file {listed} --yes --base-url {url} --token-file {file}"
-    assert f"cfsso: run it again once that is put right: `{again}`\n" in ran.err
+    assert f"cfsso: hint: `{again}` does what is left, once that is put right\n" in ran.err
 
 
 def test_each_outcome_is_a_record(run: Any, cloud: Any) -> None:
@@ -488,7 +488,8 @@ def test_a_signal_begins_no_further_write(
 
     assert code == ran.code
     again = f"cfsso break-glass {' '.join([first, *others])} --yes"
-    assert f"interrupted by {number.name}: run it again to go on: `{again}`\n" in ran.err
+    assert f"cfsso: interrupted by {number.name}\n" in ran.err
+    assert f"cfsso: hint: `{again}` goes on with what is left\n" in ran.err
     statuses = {record["account_id"]: record["status"] for record in ran.records}
     assert {first: "changed", **dict.fromkeys(others, "not_attempted")} == statuses
     assert others == locked(cloud.emulator)
@@ -732,10 +733,10 @@ def test_the_journal_and_the_way_back(run: Any, cloud: Any, hooked: Any) -> None
     ran = run("break-glass", *accounts, "--yes")
 
     [path] = journals()
-    assert ran.err.startswith(f"cfsso: the journal is {path}\n")
+    assert ran.err.startswith(f"cfsso: journal: {path}\n")
     back = f"cfsso revert {path}"
     assert ran.err.endswith(
-        f"cfsso: the journal is {path}: `{back}` enables again what was disabled now\n"
+        f"cfsso: journal: {path}\ncfsso: hint: `{back}` enables again what was disabled now\n"
     )
     assert [] == locked(cloud.emulator)
     taken_back = run(*back.split()[1:], "--yes")

@@ -12,6 +12,7 @@ from worlds import Through
 import cfsso
 from cfsso.fleet import Outcome, break_glass
 from cfsso.fleet import OutcomeStatus as Status
+from cfsso.transports._call import current
 
 pytestmark = pytest.mark.virtual_time
 
@@ -128,6 +129,25 @@ async def test_a_cancellation_that_nobody_asked_for_is_one_account_s(
     bad = [outcome for outcome in outcomes if not outcome.status.is_green]
     assert (method == "GET" or not drill) == bool(bad)
     assert all((odd, Status.UNKNOWN) == (o.change.account_id, o.status) for o in bad)
+
+
+async def test_all_calls_of_a_rescue_are_urgent_but_none_of_a_drill() -> None:
+    """Lists, writes and lists again go ahead of what others send on the same token."""
+    cloud = clouds(2)
+    urgent: list[bool] = []
+
+    class Watching(Through):
+        """Keeps which requests are urgent."""
+
+        async def send(self, request: cfsso.Request) -> cfsso.Response:
+            urgent.append(current().urgent)
+            return await super().send(request)
+
+    await rescue(Watching(cloud), cloud.accounts, drill=True)
+    assert [False] * 4 == urgent
+    urgent.clear()
+    await rescue(Watching(cloud), cloud.accounts)
+    assert [True] * 6 == urgent
 
 
 async def test_an_account_that_is_done_is_an_event() -> None:
