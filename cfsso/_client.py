@@ -25,6 +25,9 @@ class Client:
         rate_limit: What the transport lets one credential send. ``None``: not known, or no limit.
     """
 
+    # Whether calls are urgent. None: those are that let people in.
+    _urgent: bool | None = None
+
     def __init__(
         self,
         transport: Transport,
@@ -66,6 +69,21 @@ class Client:
             other._max_wait = _checks.seconds("max_wait", max_wait)  # noqa: SLF001
         if not isinstance(on_event, Unset):
             other.on_event = on_event
+        return other
+
+    def _with_urgency(self, urgent: bool | None) -> Self:  # noqa: FBT001 - it may be None
+        """
+        Return the same connectors with another urgency.
+
+        Args:
+            urgent:
+                True: all calls are urgent: they go first, have connections of their own
+                and may take the reserve of the rate limit. False: none is; those that
+                update go on with something, as `_continuing` has it. None: those are
+                that let people in.
+        """
+        other = copy.copy(self)
+        other._urgent = urgent  # noqa: SLF001 - it is one of us
         return other
 
     async def __aenter__(self) -> Self:
@@ -128,5 +146,5 @@ class Client:
             loop=loop,
             max_wait=self._max_wait,
             on_event=self.on_event,
-            urgent=urgent,
+            urgent=urgent if self._urgent is None else self._urgent,
         )
