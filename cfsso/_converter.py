@@ -6,7 +6,7 @@ import functools
 import json
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar
 
 import attrs
 
@@ -36,6 +36,49 @@ _Status = TypeVar("_Status", bound=enum.StrEnum)
 
 class ConversionError(Exception):
     """What was read is not what it should be; the text says where."""
+
+
+@attrs.frozen
+class Dialect:
+    """
+    How what may be JSON is read: `STRICT` or `LENIENT`.
+
+    Attributes:
+        decoder: What parses.
+        pairs: What makes an object of its members, of which some may have one name.
+        errors: What becomes of bytes that are no UTF-8, as codecs name it.
+        decode: Parses a whole body; see `decode` and `decode_leniently`.
+    """
+
+    decoder: json.JSONDecoder
+    pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]]
+    errors: str
+    decode: Callable[[bytes], Any]
+
+    def decode_at(self, text: str, place: int) -> tuple[Any, int]:
+        """
+        Parse the value that begins at *place*; return it and where it ends.
+
+        Raises:
+            JSONDecodeError: It is none, or is not whole.
+            ConversionError: It can't be kept, as in `decode`.
+        """
+        problem = "text that is not UTF-8"
+        try:
+            value, end = self.decoder.raw_decode(text, place)
+            if self.errors == "strict" and _SURROGATE.search(text, place, end):
+                json.dumps(value, ensure_ascii=False).encode()
+        except (json.JSONDecodeError, ConversionError):
+            raise
+        except UnicodeError:
+            pass
+        except RecursionError:
+            problem = "JSON nested too deep"
+        except ValueError:
+            problem = "a number too long to read"
+        else:
+            return value, end
+        raise ConversionError(problem)
 
 
 def decode(body: bytes) -> Any:
@@ -188,6 +231,8 @@ _LENIENT_DECODER = json.JSONDecoder(
     parse_float=lambda _text: None,
     parse_int=lambda text: int(text) if len(text) <= _DIGITS else None,
 )
+STRICT: Final = Dialect(_DECODER, _unique, "strict", decode)
+LENIENT: Final = Dialect(_LENIENT_DECODER, _once, "replace", decode_leniently)
 
 
 def _problems(error: "ClassValidationError", path: str) -> list[str]:

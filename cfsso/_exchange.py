@@ -1,10 +1,11 @@
 """One request of a call, and what its answer says."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from cfsso import _wire
 from cfsso._failures import said_by
+from cfsso._listing import Listing, Reading
 from cfsso._log import log
 from cfsso._text import printable
 from cfsso.errors import APIConnectionError, CfssoError, InvalidRequestError, WriteState
@@ -13,6 +14,7 @@ from cfsso.models import SSOConnector
 from cfsso.transports._call import Call
 from cfsso.transports.base import Request, Response, Transport
 
+_Reading = TypeVar("_Reading", bound=Reading)
 Read: TypeAlias = Callable[[Request, Response], _wire.Answer]
 
 
@@ -77,12 +79,34 @@ async def read_one(
     return answer, _wire.read_connector(answer, sso_connector_id)
 
 
+async def read_listing(
+    transport: Transport, call: Call, request: Request, make: Callable[[], _Reading]
+) -> tuple[_wire.Answer, _Reading, int]:
+    """
+    Return what took the items of a list of any size, and how many more the list says there are.
+
+    Args:
+        transport: What sends.
+        call: What it is sent for.
+        request: The list.
+        make: Makes what takes the items.
+    """
+    listing = Listing(make)
+    call.sink = listing.sink
+    try:
+        answer = await exchange(transport, call, request, listing.read)
+    finally:
+        call.sink = None
+    return answer, *listing.done(answer)
+
+
 async def read_all(
     transport: Transport, call: Call, request: Request
 ) -> tuple[_wire.Answer, tuple[SSOConnector, ...], int]:
     """Return the connectors, their answer, and how many more there are by its own count."""
-    answer = await exchange(transport, call, request)
-    connectors = _wire.read_list(answer)
-    if left_out := _wire.missing(answer):
+    answer, reading, left_out = await read_listing(transport, call, request, _wire.StrictReading)
+    if left_out:
+        if answer.envelope.get("result", ()) is None:
+            raise answer.unreadable(f"expected list of {left_out} connectors at $.result")
         log().warning("%s left out %d connectors", request, left_out)
-    return answer, connectors, left_out
+    return answer, tuple(reading.connectors), left_out

@@ -1,14 +1,13 @@
 """What can be read of a list in which some connectors are odd: one must not hide the others."""
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, TypeGuard
 
 import attrs
 
-from cfsso import _checks, _converter, _wire
+from cfsso import _checks, _converter
 from cfsso.errors import InvalidRequestError
 from cfsso.models import SSOConnector
-from cfsso.transports.base import Request, Response
 
 
 @attrs.frozen
@@ -27,60 +26,69 @@ class Salvage:
     odd: Mapping[str, str] = attrs.field(factory=dict)
 
 
-def read(request: Request, response: Response) -> _wire.Answer:
-    """Read an envelope as `_wire.read` does, but let its JSON be odd."""
-    return _wire.read(request, response, _converter.decode_leniently)
-
-
-def salvage(answer: _wire.Answer, only: Collection[str] | None = None) -> Salvage:
+class Salvaging:
     """
-    Return what can be read of a list.
+    Reads the items of a list, of which none hides the others.
 
     Args:
-        answer: The list.
         only: The ids of the connectors that are kept. ``None``: all are.
+        keeps: Whether one of them is kept, by what can be read of it. ``None``: all are.
 
-    Raises:
-        APIResponseValidationError: It is no list.
+    Attributes:
+        dialect: How the answer is read.
     """
-    result = answer.envelope.get("result")
-    if not isinstance(result, list):
-        raise answer.unreadable("expected list at $.result")
-    found: dict[str, SSOConnector] = {}
-    odd: dict[str, str] = {}
-    lost = _wire.missing(answer)
-    for item in result:
-        connector, problem = _salvaged(item)
-        if connector is None:
-            lost += 1
-            continue
-        if only is not None and connector.id not in only:
-            continue
+
+    dialect: Final = _converter.LENIENT
+
+    def __init__(
+        self,
+        only: Collection[str] | None = None,
+        keeps: Callable[[SSOConnector], bool] | None = None,
+    ) -> None:
+        self._only = only
+        self._keeps = keeps
+        self._found: dict[str, SSOConnector] = {}
+        self._odd: dict[str, str] = {}
+        self._lost = 0
+
+    def take(self, item: Any) -> None:
+        """Read the next item; one that can't be told from others is counted."""
+        name = item.get("id") if isinstance(item, dict) else None
+        if not _is_id(name):
+            self._lost += 1
+        elif self._only is None or name in self._only:
+            self._keep(*_salvaged(item, name))
+
+    def salvage(self, left_out: int) -> Salvage:
+        """Return what could be read of a list that has *left_out* some by its own count."""
+        return Salvage(tuple(self._found.values()), self._lost + left_out, self._odd)
+
+    def _keep(self, connector: SSOConnector, problem: str) -> None:
+        if self._keeps is not None and not self._keeps(connector):
+            return
         if problem:
-            odd[connector.id] = problem
+            self._odd[connector.id] = problem
         # One that stands twice is disabled only if it is both times.
-        if connector.id not in found or found[connector.id].enabled is False:
-            found[connector.id] = connector
-    return Salvage(tuple(found.values()), lost, odd)
+        if connector.id not in self._found or self._found[connector.id].enabled is False:
+            self._found[connector.id] = connector
 
 
-def _salvaged(item: Any) -> tuple[SSOConnector | None, str]:
-    """Return what can be read of a connector, and a problem; none without its id, the least."""
-    if not isinstance(item, dict):
-        return None, ""
-    problem = ""
+def _is_id(value: Any) -> TypeGuard[str]:
     try:
-        connector = _converter.connector(item, "$")
+        _checks.identifier("id", value, None)
+    except InvalidRequestError:
+        return False
+    return True
+
+
+def _salvaged(item: Mapping[str, Any], name: str) -> tuple[SSOConnector, str]:
+    """Return what can be read of a connector, and what the problem is if that is not all."""
+    try:
+        return _converter.connector(item, "$"), ""
     except _converter.ConversionError as error:
-        problem = str(error)
         domain, enabled = item.get("email_domain"), item.get("enabled")
-        connector = SSOConnector(
-            id=item.get("id", ""),
+        return SSOConnector(
+            id=name,
             email_domain=domain if isinstance(domain, str) else None,
             enabled=enabled if isinstance(enabled, bool) else None,
-        )
-    try:
-        _checks.identifier("id", connector.id, None)
-    except InvalidRequestError:
-        return None, ""
-    return connector, problem
+        ), str(error)

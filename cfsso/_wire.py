@@ -158,7 +158,18 @@ def read(
         APIStatusError: The status says failure; 3xx is one.
         APIResponseValidationError: Anything else that is not a success.
     """
-    envelope, problem = _decode(response.body, decode)
+    return accept(request, response, *_decode(response.body, decode))
+
+
+def accept(
+    request: Request, response: Response, envelope: dict[str, Any] | None, problem: str = ""
+) -> Answer:
+    """
+    Return what `read` does of an envelope that was parsed already, or could not be.
+
+    Raises:
+        CfssoError: As in `read`.
+    """
     if not 200 <= response.status < 300:
         raise _failures.status_error(request, response, envelope, problem)
     if envelope is None:
@@ -170,23 +181,56 @@ def read(
     return Answer(request, response, envelope)
 
 
-def read_list(answer: Answer) -> tuple[SSOConnector, ...]:
-    """Return the connectors in the order of the answer."""
+def items(answer: Answer) -> list[Any]:
+    """
+    Return the items of a list; its ``result`` is null if there are none.
+
+    Raises:
+        APIResponseValidationError: It is no list.
+    """
     result = answer.envelope.get("result")
-    if not isinstance(result, list):
-        raise answer.unreadable("expected list at $.result")
-    connectors = [_connector(answer, item, f"$.result[{n}]") for n, item in enumerate(result)]
-    ids = [connector.id for connector in connectors if connector.id]
-    if len(set(ids)) != len(ids):
-        raise answer.unreadable("a connector stands twice at $.result")
-    return tuple(connectors)
+    if isinstance(result, list):
+        return result
+    if result is None and "result" in answer.envelope and _is_proper(answer.response.body):
+        return []
+    raise answer.unreadable("expected list at $.result")
 
 
-def missing(answer: Answer) -> int:
-    """Return how many connectors a list says that it left out."""
+def missing(answer: Answer, count: int) -> int:
+    """Return how many connectors a list of *count* says that it left out."""
     info = answer.envelope.get("result_info")
     total = info.get("total_count") if isinstance(info, dict) else None
-    return max(0, total - len(answer.envelope["result"])) if type(total) is int else 0
+    return max(0, total - count) if type(total) is int else 0
+
+
+class StrictReading:
+    """
+    Reads the items of a list, of which each must be a connector, and another one.
+
+    Attributes:
+        dialect: How the answer is read.
+        connectors: In the order of the answer.
+    """
+
+    dialect: Final = _converter.STRICT
+
+    def __init__(self) -> None:
+        self.connectors: list[SSOConnector] = []
+        self._ids: set[str] = set()
+
+    def take(self, item: Any) -> None:
+        """
+        Read the next item.
+
+        Raises:
+            ConversionError: It is no connector, or stands twice.
+        """
+        connector = _converter.connector(item, f"$.result[{len(self.connectors)}]")
+        if connector.id in self._ids:
+            raise _converter.ConversionError("a connector stands twice at $.result")
+        if connector.id:
+            self._ids.add(connector.id)
+        self.connectors.append(connector)
 
 
 def read_token(answer: Answer) -> TokenInfo:
@@ -275,6 +319,11 @@ def _decode(body: bytes, decode: Callable[[bytes], Any]) -> tuple[dict[str, Any]
     if not isinstance(value, dict):
         return None, "expected object at $"
     return value, ""
+
+
+def _is_proper(body: bytes) -> bool:
+    """Whether a null in *body* is one, and not what a lenient reader takes odd values for."""
+    return _decode(body, _converter.decode)[0] is not None
 
 
 def _excerpt(body: bytes) -> str:

@@ -1,10 +1,11 @@
 """The six operations, and the question behind each write: did it happen?"""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 
 from cfsso import _judging, _salvaging, _wire
 from cfsso._client import Client
-from cfsso._exchange import exchange, read_all, read_one
+from cfsso._exchange import exchange, read_all, read_listing, read_one
 from cfsso._judging import Finding, Span
 from cfsso._settling import surely
 from cfsso._tokens import verify
@@ -54,7 +55,8 @@ class AsyncSSOConnectors(Client):
         Return all connectors of an account, in the order of the answer.
 
         The API describes no pages. If an answer says that it left some out, that is
-        logged as a warning. One of more than 1 MiB, about 3,000 connectors, is refused.
+        logged as a warning. One of more than 64 MiB, about 190,000 connectors, is
+        refused, as is one with a connector of more than 1 MiB.
 
         https://developers.cloudflare.com/api/resources/iam/subresources/sso/methods/list/
         """
@@ -285,7 +287,11 @@ class AsyncSSOConnectors(Client):
         return await call.run(verify(self._transport, call, request, self.credential))
 
     async def _list_for_rescue(
-        self, account_id: str, *, only: Collection[str] | None = None
+        self,
+        account_id: str,
+        *,
+        only: Collection[str] | None = None,
+        keeps: Callable[[SSOConnector], bool] | None = None,
     ) -> _salvaging.Salvage:
         """
         List an account as `list` does, but let no odd connector hide the others.
@@ -293,8 +299,11 @@ class AsyncSSOConnectors(Client):
         Args:
             account_id: 32 letters and digits.
             only: The ids of the connectors that are kept. ``None``: all are.
+            keeps: Whether one of them is kept, by what can be read of it. ``None``: all are.
         """
         request = _wire.build_list(account_id)
         call = self._call("list", account_id)
-        work = exchange(self._transport, call, request, _salvaging.read)
-        return _salvaging.salvage(await call.run(work), only)
+        make = partial(_salvaging.Salvaging, only, keeps)
+        work = read_listing(self._transport, call, request, make)
+        _, reading, left_out = await call.run(work)
+        return reading.salvage(left_out)

@@ -653,7 +653,10 @@ DELETES_IN_DOUBT: dict[str, Story] = {
     ),
     "left out": Story([LOST, several(result_info={"total_count": 1})], DELETE + LOOKS, Is.UNKNOWN),
     "no such account": Story([LOST, failure(404)], DELETE + LOOKS[:1], Is.UNKNOWN),
-    "no list": Story([LOST, success(None)], DELETE + LOOKS, Is.UNKNOWN),
+    "no list": Story([LOST, success({})], DELETE + LOOKS, Is.UNKNOWN),
+    "null, which left some out": Story(
+        [LOST, success(None, result_info={"total_count": 1})], DELETE + LOOKS, Is.UNKNOWN
+    ),
 }
 
 

@@ -60,7 +60,7 @@ class Flawed:
                 self._cloud.handle(request)
             case "closed_means_closed":
                 return self._cloud.handle(request)
-            case "large_answers_are_refused":
+            case "large_answers_are_whole_or_refused":
                 return cfsso.Response(200, {}, b'{"success": true, "result": []}')
         try:
             response = await self._transport.send(request)

@@ -21,6 +21,7 @@ from scripted import (
 
 import cfsso
 from cfsso import UNSET, _wire
+from cfsso._listing import Listing
 
 VALID = success(shown(), errors=[], messages=[{"code": 1000, "message": "é 😀"}]).body
 UPDATE = _wire.build_update(CONNECTOR, ACCOUNT, enabled=True, use_fedramp_language=UNSET)
@@ -261,33 +262,41 @@ def test_a_missing_result_does_not_count() -> None:
     assert str(error).endswith("expected object at $.result")
 
 
-@pytest.mark.parametrize("result", [{}, None, "a"], ids=repr)
-def test_a_list_must_be_a_list(result: Any) -> None:
-    """No list of connectors is not an empty one."""
-    answer = _wire.read(_wire.build_list(ACCOUNT), success(result))
+def listed(response: cfsso.Response) -> tuple[cfsso.SSOConnector, ...]:
+    """Return the connectors of a list."""
+    listing = Listing(_wire.StrictReading)
+    answer = listing.read(_wire.build_list(ACCOUNT), response)
+    return tuple(listing.done(answer)[0].connectors)
 
-    error = unreadable(lambda: _wire.read_list(answer))
+
+@pytest.mark.parametrize("result", [({},), ("a",), (False,), ()], ids=repr)
+def test_a_list_must_be_a_list(result: tuple[Any, ...]) -> None:
+    """What is no list is not an empty one, nor is what is missing."""
+    error = unreadable(lambda: listed(success(*result)))
     assert f"200 from GET {COLLECTION}: expected list at $.result" == str(error)
+
+
+def test_a_null_is_a_list_without_items() -> None:
+    """An account without connectors may be shown as null."""
+    assert () == listed(success(None))
 
 
 def test_lists_keep_their_order_and_name_their_items() -> None:
     """Connectors come in the answer's order; what is wrong is named by its place."""
-    request = _wire.build_list(ACCOUNT)
     ids = [OTHER, CONNECTOR, None, None]
-    answer = _wire.read(request, success([shown(id=name) for name in ids]))
     wrong = [shown(), shown(id=OTHER), shown(verification={"code": 7})]
 
-    assert [OTHER, CONNECTOR, "", ""] == [connector.id for connector in _wire.read_list(answer)]
-    error = unreadable(lambda: _wire.read_list(_wire.read(request, success(wrong))))
+    shown_ids = [connector.id for connector in listed(success([shown(id=name) for name in ids]))]
+
+    assert [OTHER, CONNECTOR, "", ""] == shown_ids
+    error = unreadable(lambda: listed(success(wrong)))
     assert str(error).endswith(": expected str at $.result[2].verification.code")
 
 
 def test_a_list_shows_a_connector_once() -> None:
     """A connector that stands twice could be in either state, so the list is none."""
-    answer = _wire.read(
-        _wire.build_list(ACCOUNT), success([shown(enabled=False), shown(enabled=True)])
-    )
-    assert "stands twice at $.result" in str(unreadable(lambda: _wire.read_list(answer)))
+    twice = success([shown(enabled=False), shown(enabled=True)])
+    assert "stands twice at $.result" in str(unreadable(lambda: listed(twice)))
 
 
 @pytest.mark.parametrize(
@@ -307,7 +316,7 @@ def test_how_many_are_missing(expected: int, members: Any) -> None:
     """A list that knows of more connectors than it has says how many."""
     answer = _wire.read(_wire.build_list(ACCOUNT), success([shown()], **members))
 
-    assert expected == _wire.missing(answer)
+    assert expected == _wire.missing(answer, 1)
 
 
 @pytest.mark.parametrize(

@@ -25,5 +25,5 @@ def of_lost_results(code: int) -> int:
 
 
 def of_signal(number: int) -> int:
-    """Return what a shell shows for a process that this signal ended: 130 or 143."""
+    """Return what a shell shows for a process that this signal ended: 129, 130 or 143."""
     return _BY_SIGNAL + number

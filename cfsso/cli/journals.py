@@ -3,11 +3,13 @@
 import contextlib
 import datetime as dt
 import os
+import secrets
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
 import cfsso
+from cfsso.cli.screen import say
 
 
 @contextlib.contextmanager
@@ -31,15 +33,49 @@ def kept(given: str | None, *, rehearsal: bool) -> Generator[str, None, None]:
     yield _new() if given is None else given
 
 
-def _new() -> str:
-    home = os.environ.get("XDG_STATE_HOME") or ""
+@contextlib.contextmanager
+def kept_of_rescue(given: str | None, *, rehearsal: bool) -> Generator[str | None, None, None]:
+    """
+    Give the path of the journal of a rescue; ``None`` if there is no place, which is said.
+
+    Unlike `kept` it refuses nothing, and looks at no real disk, which may hang: whoever
+    writes the file makes its folder.
+    """
+    if given is None and rehearsal:
+        with contextlib.ExitStack() as stack:
+            path = None
+            with contextlib.suppress(OSError):
+                made = tempfile.TemporaryDirectory(prefix="cfsso-", ignore_cleanup_errors=True)
+                path = os.path.join(stack.enter_context(made), "run.cfsso")  # noqa: PTH118
+            yield path
+        return
+    yield _planned() if given is None else given
+
+
+def _planned() -> str | None:
     try:
-        # The specification has relative ones ignored.
-        state = Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "state"
-        folder = state / "cfsso"
+        return str(_folder() / f"{_stamp()}-{secrets.token_hex(4)}.cfsso")
+    except RuntimeError as error:
+        say(f"warning: no place for the journal: {error}: what is done now is not recorded")
+        return None
+
+
+def _folder() -> Path:
+    home = os.environ.get("XDG_STATE_HOME") or ""
+    # The specification has relative ones ignored.
+    state = Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "state"
+    return state / "cfsso"
+
+
+def _stamp() -> str:
+    return dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S")
+
+
+def _new() -> str:
+    try:
+        folder = _folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S")
-        handle, path = tempfile.mkstemp(prefix=f"{stamp}-", suffix=".cfsso", dir=folder)
+        handle, path = tempfile.mkstemp(prefix=f"{_stamp()}-", suffix=".cfsso", dir=folder)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise cfsso.InvalidRequestError(

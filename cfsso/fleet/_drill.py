@@ -7,8 +7,9 @@ from typing import Final
 from cfsso._text import printable, shown_time
 from cfsso.connectors import AsyncSSOConnectors
 from cfsso.errors import CfssoError
-from cfsso.fleet._locked import look, whole
+from cfsso.fleet._locked import Seen, look, was_off, whole
 from cfsso.fleet._plain import now
+from cfsso.fleet._search import Search
 from cfsso.fleet.changes import Change
 from cfsso.fleet.outcomes import Outcome, OutcomeStatus
 from cfsso.models import TokenInfo, TokenStatus
@@ -18,7 +19,7 @@ _DEAD: Final = {TokenStatus.DISABLED, TokenStatus.EXPIRED}
 
 
 async def rehearse(
-    connectors: AsyncSSOConnectors, account_id: str, domain: str | None
+    connectors: AsyncSSOConnectors, account_id: str, domain: str | None, search: Search
 ) -> Sequence[Outcome]:
     """Return what would be disabled, and at the end what there is to say of the account."""
     found, token = await asyncio.gather(
@@ -33,10 +34,22 @@ async def rehearse(
         if not isinstance(found, CfssoError):
             raise found
         note = "" if isinstance(token, CfssoError) else f"{note}, but the list failed"
-        return [whole(account_id, OutcomeStatus.FAILED, error=found, note=note)]
-    outcomes = [
+        return [whole(account_id, OutcomeStatus.of_run_error(found), error=found, note=note)]
+    search.saw(found)
+    dead = isinstance(token, TokenInfo) and token.status in _DEAD
+    status = OutcomeStatus.FAILED if dead else OutcomeStatus.UNCHANGED
+    account = whole(account_id, status, note=note)
+    outcomes = _outcomes(found)
+    if outcomes:
+        return [*outcomes, account]
+    search.ends(account)
+    return []
+
+
+def _outcomes(found: Seen) -> Sequence[Outcome]:
+    would = [
         Outcome(
-            change=Change(account_id, connector.id, enabled=False),
+            change=Change(found.account_id, connector.id, enabled=False),
             status=OutcomeStatus.UNCHANGED,
             before=connector,
             after=connector,
@@ -44,12 +57,8 @@ async def rehearse(
         )
         for connector in found.locked
     ]
-    outcomes += found.doubtful
-    if not outcomes:
-        note = f"{note}; {found.nothing}"
-    dead = isinstance(token, TokenInfo) and token.status in _DEAD
-    status = OutcomeStatus.FAILED if dead else OutcomeStatus.UNCHANGED
-    return [*outcomes, whole(account_id, status, note=note)]
+    off = [was_off(found.account_id, connector) for connector in found.off]
+    return [*would, *off, *found.doubtful]
 
 
 def _said(token: TokenInfo | CfssoError) -> str:

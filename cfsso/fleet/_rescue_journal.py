@@ -1,6 +1,7 @@
 """The journal of a rescue: written as well as can be, and never in the way of a write."""
 
 import asyncio
+import contextlib
 import contextvars
 import datetime as dt
 import os
@@ -17,11 +18,12 @@ from cfsso._log import log
 from cfsso.errors import InvalidRequestError
 from cfsso.fleet import _complaints, _opening, _plain, _rows
 from cfsso.fleet._store import Record, Store
-from cfsso.fleet._targets import Ending, Intent, RunKind, Target
-from cfsso.fleet.outcomes import Outcome
+from cfsso.fleet._targets import Ending, Intent, RunKind
+from cfsso.fleet.outcomes import Outcome, OutcomeStatus
 from cfsso.models import SSOConnector
 
-# What is sent to disable a connector.
+_WISHED: Final = {"enabled": False}
+# What is sent for that.
 _BODY: Final = '{"enabled":false}'
 # So many records may wait for a disk that hangs; they take about 50 MB.
 _MOST: Final = 50_000
@@ -48,7 +50,9 @@ class RescueJournal:
         self._make = make
         self._options = options
         self._queue: _Queue = queue.SimpleQueue()
-        self._over = threading.Event()
+        self._over = False
+        # Of those who wait for that.
+        self._waiting = threading.Condition()
         # As a daemon, since a disk that hangs must not keep the process from its end.
         work = partial(contextvars.copy_context().run, self._work)
         self._thread = threading.Thread(target=work, name="cfsso-rescue-journal", daemon=True)
@@ -61,6 +65,7 @@ class RescueJournal:
         server: str,
         options: Mapping[str, Any],
         keep: bool = True,
+        folder: bool = False,
     ) -> "RescueJournal":
         """
         Begin a journal; return at once.
@@ -70,6 +75,7 @@ class RescueJournal:
             server: Which server the rescue reaches. Empty: not known.
             options: What the rescue was told, as plain data.
             keep: Whether the file stays if there was nothing to write.
+            folder: Whether to make its folder too, if there is none.
 
         Raises:
             InvalidRequestError: *path* is no name of a file.
@@ -78,6 +84,8 @@ class RescueJournal:
 
         def make() -> Store:
             """Make the file."""
+            if folder:
+                os.makedirs(os.path.dirname(name), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120 - pathlib would cost import time
             store = _opening.create(name, server)
             store.keep = keep
             return store
@@ -98,21 +106,28 @@ class RescueJournal:
         """
         Write what is left and close the file.
 
-        The run has ended if all of its targets have. A second call does nothing.
+        The run has ended if all of its targets have. A second call waits again, if need be.
 
         Args:
             timeout: Seconds to wait for the disk, in real time; then it is left to itself.
         """
         self._queue.put(None)
         waiter = ThreadPoolExecutor(1, "cfsso-rescue-journal-end")
-        wait = asyncio.get_running_loop().run_in_executor(waiter, self._over.wait, timeout)
+        left = False
+
+        def wait() -> bool:
+            """Wait for the end of the thread, as long as somebody wants to know."""
+            with self._waiting:
+                return self._waiting.wait_for(lambda: self._over or left, timeout)
+
         try:
-            over = await wait
+            await asyncio.get_running_loop().run_in_executor(waiter, wait)
         finally:
-            # Whoever is cancelled here leaves no thread behind that waits.
-            self._over.set()
+            with self._waiting:
+                left = True
+                self._waiting.notify_all()
             waiter.shutdown(wait=False)
-        if not over:
+        if not self._over:
             self._fail(f"{self.path}: its disk has not answered for {timeout:g} s")
 
     def _put(self, record: Record) -> None:
@@ -137,7 +152,9 @@ class RescueJournal:
         except Exception as error:  # noqa: BLE001 - whatever it is, the rescue goes on
             self._fail(_complaints.unkept(self.path, error))
         finally:
-            self._over.set()
+            with self._waiting:
+                self._over = True
+                self._waiting.notify_all()
 
     def _keep(self) -> None:
         store = self._make()
@@ -165,14 +182,14 @@ class RescueJournal:
 
 
 def _intend(store: Store, *, account_id: str, found: SSOConnector, at: dt.datetime) -> None:
-    position = _join(store, account_id, found.id)
+    position = store.join(account_id, found.id, _WISHED)
     intent = Intent(at=at, before=found, body=_BODY)
     store.put_intent(position, _rows.of_intent(intent))
 
 
 def _end(store: Store, *, outcome: Outcome, at: dt.datetime) -> None:
     change = outcome.change
-    position = _join(store, change.account_id, change.sso_connector_id)
+    position = store.join(change.account_id, change.sso_connector_id, change.wished)
     ending = Ending(
         status=outcome.status,
         at=at,
@@ -183,19 +200,7 @@ def _end(store: Store, *, outcome: Outcome, at: dt.datetime) -> None:
         note=outcome.note,
     )
     store.put_endings({position: _rows.of_ending(ending)})
-
-
-def _join(store: Store, account_id: str, sso_connector_id: str) -> int:
-    """Return the position of a target in the run, which it joins if it is not there yet."""
-    position = store.position_of(account_id, sso_connector_id)
-    if position is None:
-        position = store.runs[-1].total
-        store.join(
-            Target(
-                position=position,
-                account_id=account_id,
-                sso_connector_id=sso_connector_id,
-                wished={"enabled": False},
-            )
-        )
-    return position
+    if outcome.status is OutcomeStatus.NOT_ATTEMPTED:
+        # Nothing was sent, so nothing is in flight, and there is nothing to revert.
+        with contextlib.suppress(InvalidRequestError):
+            store.take_back(position)

@@ -140,6 +140,7 @@ def _taken_back(target: Target, position: int) -> Target | None:
         sso_connector_id=target.sso_connector_id,
         wished=wished,
         rank=max(0, _NEEDING - target.rank),
+        expected=found,
         holds={name: target.wished[name] for name in wished},
         # A conflict says what others wrote, not that ours will not arrive yet.
         unsettled=status in {OutcomeStatus.UNKNOWN, OutcomeStatus.CONFLICT},

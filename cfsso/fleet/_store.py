@@ -167,6 +167,8 @@ class Store(StoreReader):
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             refusals = [self._tried(record) for record in records]
+            if self._total != self.runs[-1].total:
+                self.end_run(attrs.evolve(self.runs[-1], total=self._total))
             self._put_sent(self.latest, sent)
             self._put_tally(self.latest)
             self.connection.execute("COMMIT")
@@ -182,10 +184,20 @@ class Store(StoreReader):
             return error
         return None
 
-    def join(self, target: Target) -> None:
-        """Add a target, without intent and ending, to the latest run."""
+    def join(self, account_id: str, sso_connector_id: str, wished: Mapping[str, bool]) -> int:
+        """Return the position of a connector in the latest run, which it joins if need be."""
+        select = "SELECT position FROM targets WHERE run=? AND account_id=? AND sso_connector_id=?"
+        known: int | None = self._cell(select, self.latest, account_id, sso_connector_id)
+        if known is not None:
+            return known
+        target = Target(
+            position=self._total,
+            account_id=account_id,
+            sso_connector_id=sso_connector_id,
+            wished=wished,
+        )
         self._put_target(target, self.latest, self._turn(self.latest, target))
-        self.end_run(attrs.evolve(self.runs[-1], total=self._total))
+        return target.position
 
     def put_intent(self, position: int, cells: Row) -> None:
         """Put an intent with these cells from ``at`` on; the journal counts."""

@@ -56,12 +56,6 @@ class StoreReader:
         ending = self._row(_rows.ENDINGS, "run=? AND position=?", run, position)
         return _rows.to_target(row, self._intent(run, position), ending)
 
-    def position_of(self, account_id: str, sso_connector_id: str) -> int | None:
-        """Return the position of a connector in the latest run. ``None``: it is not in it."""
-        select = "SELECT position FROM targets WHERE run=? AND account_id=? AND sso_connector_id=?"
-        position: int | None = self._cell(select, self.latest, account_id, sso_connector_id)
-        return position
-
     def pages(self, run: int, after: Place | None, limit: int, *, open_only: bool) -> list[Target]:
         """Return targets of a run in the order of their places."""
         select = _queries.PAGE.format(f" AND {_queries.OPEN}" if open_only else "")

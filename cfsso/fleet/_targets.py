@@ -107,7 +107,9 @@ class Target:
         wished: The values asked for, by the name of their field.
         rank: What has a higher rank begins after all of a lower one have ended.
         needs: The position of the target that has to be green before. ``None``: none.
-        expected: The connector as the plan saw it. ``None``: there was no plan.
+        expected:
+            The connector as the plan saw it; of a revert, as the run that it takes back
+            found it. ``None``: there was no plan, or it could not be read.
         holds:
             Of a revert: what the run that it takes back wrote, and the connector has to
             show yet. ``None``: this is no revert.

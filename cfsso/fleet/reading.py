@@ -10,10 +10,11 @@ import attrs
 
 from cfsso.fleet._deciding import ended
 from cfsso.fleet._journal import Journal
-from cfsso.fleet._targets import Place, Run, Target
+from cfsso.fleet._targets import Place, Run, RunKind, Target
 from cfsso.fleet.outcomes import Outcome, OutcomeStatus
 
 _IN_FLIGHT: Final = "under way when the run was cut off: resume settles it"
+_IN_RESCUE: Final = "under way when the record ended: break the glass again, or revert it"
 
 
 @attrs.frozen(kw_only=True)
@@ -36,15 +37,19 @@ class Recorded:
 
 class JournalReader:
     """
-    A journal that is only read, even while a run writes it; see `read_journal`.
+    What a journal said when it was opened, even while a run writes it; see `read_journal`.
 
     Attributes:
         runs: In the order in which they began.
+        server:
+            Which server they reach: a base URL, or ``emulated:`` and the digest of an
+            emulated Cloudflare. Empty: it is not known, as in a journal of an older version.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.runs: tuple[Run, ...] = journal.runs
+        self.server: str = journal.server
 
     @property
     def latest(self) -> Run:
@@ -68,7 +73,7 @@ class JournalReader:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the file. May be called more than once."""
+        """Let go of the copy. May be called more than once."""
         await self._journal.aclose()
 
     async def targets(self, run: int | None = None) -> AsyncGenerator[Recorded]:
@@ -82,10 +87,11 @@ class JournalReader:
             JournalError: The file can't be read any more.
         """
         after: Place | None = None
-        while page := await self._journal.pages(open_only=False, after=after, run=run):
+        number = self.latest.number if run is None else run
+        while page := await self._journal.pages(open_only=False, after=after, run=number):
             after = page[-1].place
             for target in page:
-                yield _recorded(target)
+                yield _recorded(target, self.runs[number - 1].kind)
 
     async def activity(self, run: int | None = None) -> list[tuple[dt.datetime, str, int]]:
         """
@@ -104,7 +110,10 @@ class JournalReader:
 
 async def read_journal(journal: str | os.PathLike[str]) -> JournalReader:
     """
-    Open a journal for reading, with all its checks; use it with ``async with``.
+    Read a journal as it is now, with all its checks; use it with ``async with``.
+
+    The file is copied first, in memory or to a temporary file, so that nobody who writes
+    it has to wait for a reader. It stays as it is, whoever it belongs to.
 
     Raises:
         InvalidRequestError: The file is no journal, or is damaged, and where.
@@ -112,7 +121,7 @@ async def read_journal(journal: str | os.PathLike[str]) -> JournalReader:
     return JournalReader(await Journal.open(journal, readonly=True))
 
 
-def _recorded(target: Target) -> Recorded:
+def _recorded(target: Target, kind: RunKind) -> Recorded:
     ending = target.ending
     known = None if ending is None else ending.at
     intended, before = None, None
@@ -121,5 +130,6 @@ def _recorded(target: Target) -> Recorded:
     if ending is None and intended is None:
         ending = ended(OutcomeStatus.NOT_ATTEMPTED)
     elif ending is None:
-        ending = ended(OutcomeStatus.UNKNOWN, _IN_FLIGHT, before=before)
+        note = _IN_RESCUE if kind is RunKind.BREAK_GLASS else _IN_FLIGHT
+        ending = ended(OutcomeStatus.UNKNOWN, note, before=before)
     return Recorded(outcome=target.outcome(ending), intended=intended, ended=known)

@@ -1,27 +1,23 @@
 """Break the glass: get everybody back in, in every account, whatever happens in the others."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
-
-import attrs
+import os
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from typing import Any, TypeAlias
 
 from cfsso import _checks
+from cfsso._log import log
 from cfsso.connectors import AsyncSSOConnectors
-from cfsso.errors import CfssoError, InvalidRequestError, WriteState
+from cfsso.errors import InvalidRequestError
 from cfsso.events import Event, EventKind, OnEvent
-from cfsso.fleet._drill import rehearse
-from cfsso.fleet._judged import Sight, judged
-from cfsso.fleet._locked import Seen, look, whole
-from cfsso.fleet._writes import Writes
-from cfsso.fleet.changes import Change
+from cfsso.fleet._admission import Admission
+from cfsso.fleet._locked import whole
+from cfsso.fleet._rescue_account import RescueAccount, as_ours
+from cfsso.fleet._rescue_journal import RescueJournal
+from cfsso.fleet._search import Search
 from cfsso.fleet.outcomes import Outcome, OutcomeStatus
-from cfsso.models import SSOConnector
 
-_CHANGED = OutcomeStatus.CHANGED
-_NOT_ATTEMPTED = OutcomeStatus.NOT_ATTEMPTED
-
-_Result = TypeVar("_Result")
+Record: TypeAlias = str | os.PathLike[str] | RescueJournal
 
 
 async def break_glass(
@@ -32,17 +28,23 @@ async def break_glass(
     drill: bool = False,
     concurrency: int = 200,
     stop: asyncio.Event | None = None,
+    journal: Record | None = None,
 ) -> AsyncGenerator[Outcome]:
     """
     Disable all enabled connectors of accounts; yield outcomes as each account ends.
 
     Each account is listed, written to at once, and listed again: only the second list
-    makes an outcome green. No plan, no verification and no guard stand in the way, and
+    confirms a write. No plan, no verification and no guard stand in the way, and
     no failure ends the run. Rate limits are waited out, however long that takes.
 
-    A connector has an outcome if it was to be disabled, or was found enabled in the
-    end. An outcome without connector id is about its account as a whole: that it has
-    nothing to disable, can't be read, or was not reached.
+    Each connector has an outcome: ``changed`` if it was disabled now, ``unchanged`` if
+    it was off already, otherwise what went wrong. An outcome without connector id is
+    about its account as a whole: that it can't be read, was not reached, or has no
+    connector. If no account that could be read has one of *domain*, those outcomes are
+    ``blocked``, and their notes name the domain that is nearest; until one is found
+    they are held back.
+
+    An event ``end`` of the operation ``break_glass`` tells that an account is done.
 
     Closing the iterator (`contextlib.aclosing`) cancels what is under way; leaving
     a loop over it with ``break`` alone does not close it.
@@ -57,35 +59,45 @@ async def break_glass(
             It can't show whether the token may write.
         concurrency:
             How many accounts may be under way at once, at least 1; those that wait for
-            a rate limit or to try again do not count.
+            a rate limit or to try again do not count, nor do those that have had no
+            answer for a second.
         stop:
             Once it is set no further write is begun; those that are, even if they
             wait for a rate limit yet, are finished and read back, and the rest ends as
             ``not_attempted``.
+        journal:
+            A new file to record each write in, before and after, which `revert` can take
+            back. It is kept as well as can be: nothing that is wrong with it delays or
+            stops a write, and if it can't be kept, one warning is logged. A drill
+            keeps none.
 
     Raises:
         InvalidRequestError: An argument can't be used; nothing was sent.
     """
     ids = _checked_ids(account_ids)
     _check_options(domain, drill, concurrency)
+    outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue()
+    search = Search(domain, len(ids), outcomes.put_nowait)
+    record = None if drill else _started(journal, connectors.server, domain)
     connectors = connectors.with_options(max_wait=None)
     places = asyncio.Semaphore(concurrency)
     stop = stop or asyncio.Event()
-    outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue()
 
     async def work(account_id: str) -> None:
         """Bring one account to its outcomes."""
         await places.acquire()
-        place = _Place(places, connectors.on_event)
-        account = _Account(connectors.with_options(on_event=place), account_id, domain, stop)
+        place = Admission(places, connectors.on_event)
+        watched = connectors.with_options(on_event=place)
+        account = RescueAccount(watched, account_id, domain, stop, search, record)
         try:
             found = await (account.drill() if drill else account.rescue())
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the others
-            found = [whole(account_id, OutcomeStatus.UNKNOWN, error=_as_ours(error))]
+        except BaseException as error:  # noqa: BLE001 - it must not stop the others
+            found = [whole(account_id, OutcomeStatus.UNKNOWN, error=as_ours(error))]
         finally:
             place.leave()
         for outcome in found:
             outcomes.put_nowait(outcome)
+        _tell(connectors.on_event, account_id)
 
     async def work_all() -> None:
         """Run them all, and say when there is nothing more to come."""
@@ -93,6 +105,7 @@ async def break_glass(
             async with asyncio.TaskGroup() as workers:
                 for account_id in ids:
                     workers.create_task(work(account_id))
+            search.close()
         finally:
             outcomes.put_nowait(None)
 
@@ -105,6 +118,8 @@ async def break_glass(
         running.cancel()
         # Its own error, if any, is less than the reason for leaving early.
         await asyncio.gather(running, return_exceptions=True)
+        if record is not None:
+            await record.aclose()
 
 
 def _checked_ids(account_ids: Iterable[str]) -> Sequence[str]:
@@ -124,136 +139,17 @@ def _check_options(domain: Any, drill: Any, concurrency: Any) -> None:
     _checks.whole("concurrency", concurrency, 1)
 
 
-def _as_ours(error: Exception) -> CfssoError:
-    ours = CfssoError(f"unexpected: {type(error).__name__}", write=WriteState.UNKNOWN)
-    ours.__cause__ = error
-    return ours
+def _started(journal: Record | None, server: str, domain: str | None) -> RescueJournal | None:
+    if journal is None or isinstance(journal, RescueJournal):
+        return journal
+    return RescueJournal.start(journal, server=server, options={"domain": domain})
 
 
-class _Place:
-    """A place among the accounts under way, which is given up for good by the first wait."""
-
-    def __init__(self, places: asyncio.Semaphore, on_event: OnEvent | None) -> None:
-        self._places: asyncio.Semaphore | None = places
-        self._on_event = on_event
-
-    def __call__(self, event: Event) -> None:
-        """Take notice of one event, and pass it on."""
-        if event.kind is EventKind.WAIT:
-            self.leave()
-        if self._on_event is not None:
-            self._on_event(event)
-
-    def leave(self) -> None:
-        """Let another account have the place."""
-        places, self._places = self._places, None
-        if places is not None:
-            places.release()
-
-
-class _Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """The run was stopped before anything was known of an account."""
-
-
-@attrs.frozen
-class _Account:
-    """An account on its way to its outcomes."""
-
-    connectors: AsyncSSOConnectors
-    account_id: str
-    domain: str | None
-    stop: asyncio.Event
-
-    async def drill(self) -> Sequence[Outcome]:
-        try:
-            return await self._unless_stopped(
-                rehearse(self.connectors, self.account_id, self.domain)
-            )
-        except _Stopped:
-            return [whole(self.account_id, _NOT_ATTEMPTED)]
-
-    async def rescue(self) -> Sequence[Outcome]:
-        try:
-            before = await self._unless_stopped(self._look())
-        except _Stopped:
-            return [whole(self.account_id, _NOT_ATTEMPTED)]
-        except CfssoError as error:
-            return [whole(self.account_id, OutcomeStatus.FAILED, error=error)]
-        async with asyncio.TaskGroup() as writes:
-            written = [writes.create_task(self._disable(c)) for c in before.locked]
-        outcomes = [task.result() for task in written]
-        if any(outcome.attempts for outcome in outcomes):
-            return await self._read_back(outcomes, before)
-        outcomes += before.doubtful
-        nothing = whole(self.account_id, OutcomeStatus.UNCHANGED, note=before.nothing)
-        return outcomes or [nothing]
-
-    async def _look(self) -> Seen:
-        return await look(self.connectors, self.account_id, self.domain)
-
-    async def _disable(self, found: SSOConnector) -> Outcome:
-        change = Change(self.account_id, found.id, enabled=False)
-        if self.stop.is_set():
-            return Outcome(change=change, status=_NOT_ATTEMPTED, before=found)
-        writes = Writes(self.connectors.on_event)
-        try:
-            await self.connectors.with_options(on_event=writes).update(
-                found.id, account_id=self.account_id, enabled=False, before=found
-            )
-        except CfssoError as error:
-            return Outcome(
-                change=change,
-                status=OutcomeStatus.of_error(error),
-                before=found,
-                error=error,
-                attempts=writes.count,
-            )
-        return Outcome(change=change, status=_CHANGED, before=found, attempts=writes.count)
-
-    async def _read_back(self, outcomes: Sequence[Outcome], before: Seen) -> Sequence[Outcome]:
-        try:
-            after = await self._look()
-        except CfssoError as error:
-            return [*(judged(o, o.change.wished, error) for o in outcomes), *before.doubtful]
-        seen = {o.change.sso_connector_id: o for o in outcomes}
-        read = [_read(outcome, after.sight(key)) for key, outcome in seen.items()]
-        others = [connector for connector in after.locked if connector.id not in seen]
-        return [*read, *(_enabled_meanwhile(c, before) for c in others), *after.doubtful]
-
-    async def _unless_stopped(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """Do *work*, which only reads, unless the run is stopped before it is done."""
-        working = asyncio.create_task(work)
-        stopped = asyncio.create_task(self.stop.wait())
-        try:
-            # A task begins later than this: one of a run that was stopped sends nothing.
-            if not self.stop.is_set():
-                await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                raise _Stopped
-            return working.result()
-        finally:
-            working.cancel()
-            stopped.cancel()
-            await asyncio.gather(working, stopped, return_exceptions=True)
-
-
-def _read(outcome: Outcome, sight: Sight) -> Outcome:
-    """Return an outcome after the second list; what is disabled keeps nobody out."""
-    outcome = judged(outcome, outcome.change.wished, sight)
-    if outcome.status is not OutcomeStatus.FAILED or outcome.after is None:
-        return outcome
-    if outcome.after.enabled is not False:
-        return outcome
-    note = "refused, but somebody else disabled it"
-    return attrs.evolve(outcome, status=OutcomeStatus.UNCHANGED, note=note)
-
-
-def _enabled_meanwhile(connector: SSOConnector, before: Seen) -> Outcome:
-    sight = before.sight(connector.id)
-    return Outcome(
-        change=Change(before.account_id, connector.id, enabled=False),
-        status=OutcomeStatus.CONFLICT,
-        before=sight if isinstance(sight, SSOConnector) else None,
-        after=connector,
-        note="it was enabled meanwhile",
-    )
+def _tell(on_event: OnEvent | None, account_id: str) -> None:
+    """Let whoever watches know that an account is done."""
+    if on_event is None:
+        return
+    try:
+        on_event(Event(kind=EventKind.END, operation="break_glass", account_id=account_id))
+    except Exception:  # noqa: BLE001 - a watcher must not change what is watched
+        log().exception("on_event failed")

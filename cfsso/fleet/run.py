@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from cfsso import _checks
 from cfsso.connectors import AsyncSSOConnectors
+from cfsso.errors import InvalidRequestError
 from cfsso.fleet._driver import Driver
 from cfsso.fleet._gate import Gate
 from cfsso.fleet._journal import Journal
@@ -130,6 +131,11 @@ async def resume(
     """
     kept = await Journal.open(journal, server=connectors.server)
     try:
+        if kept.run.kind is RunKind.BREAK_GLASS:
+            raise InvalidRequestError(
+                f"{kept.path} is of a rescue, which is not resumed: break the glass again, or"
+                " revert it"
+            )
         given = {"concurrency": concurrency, "canary": canary, "max_failures": max_failures}
         options: dict[str, Any] = {"concurrency": _CONCURRENCY, "canary": 0, "max_failures": None}
         options |= kept.run.options

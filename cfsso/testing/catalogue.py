@@ -112,9 +112,10 @@ def _undecided(*, applied: bool) -> Iterator[Fault]:
     yield answer_with(204, applied=applied, body=b"", name=f"no_content_{done}")
     failed = json.dumps(_envelope(success=False, result=None)).encode()
     yield answer_with(200, applied=applied, body=failed, name=f"success_false_{done}")
-    # To a delete these two would be a success, and the third one an account without connectors.
+    # To a delete the first two would be a success, to a list the first and the third one an
+    # account without connectors.
     for name, envelope, suits in (
-        ("result_null", _envelope(result=None), _shows_some),
+        ("result_null", _envelope(result=None), _shows_one),
         ("result_missing", _envelope(), _shows_some),
         ("result_empty_list", _envelope(result=[]), _shows_one),
     ):

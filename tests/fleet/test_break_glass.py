@@ -68,13 +68,14 @@ def nth_list(number: int, then: Callable[[cfsso.Request], Reply | None]) -> Any:
 
 
 async def test_everybody_gets_back_in() -> None:
-    """What is enabled is disabled, and green only after a list that follows the writes."""
+    """What is enabled is disabled, and so only after a list that follows the writes shows it."""
     cloud = clouds("on", "off", "on", accounts=3)
     transport = Through(cloud)
 
-    outcomes = await rescue(transport, cloud.accounts)
+    found = await rescue(transport, cloud.accounts)
 
-    assert [Status.CHANGED] * 6 == statuses(outcomes)
+    outcomes = [outcome for outcome in found if outcome.status is Status.CHANGED]
+    assert (9, 6) == (len(found), len(outcomes))
     assert [] == locked(cloud)
     assert {"GET": 6, "PATCH": 6} == {m: transport.seen.count(m) for m in set(transport.seen)}
     for outcome in outcomes:
@@ -87,9 +88,25 @@ async def test_everybody_gets_back_in() -> None:
         assert ["GET", "PATCH", "PATCH", "GET"] == mine
 
 
-async def test_an_account_with_nothing_to_disable_is_read_once() -> None:
+@pytest.mark.parametrize("states", [("off", "off"), ("off", "on")])
+async def test_what_was_off_already_is_told(states: tuple[str, ...]) -> None:
+    """A connector that was off has an outcome of its own, unchanged, whatever else is written."""
+    cloud = clouds(*states)
+    first, *_ = cloud.connectors(cloud.accounts[0])
+
+    outcomes = await rescue(Through(cloud), cloud.accounts)
+
+    [off] = [o for o in outcomes if o.change.sso_connector_id == first.id]
+    assert (Status.UNCHANGED, first, first, 0) == (off.status, off.before, off.after, off.attempts)
+    assert off.before is not None
+    assert off.before.enabled is False
+    assert "it was off already" == off.note
+    assert 2 == len(outcomes)
+
+
+async def test_an_account_without_connectors_is_read_once() -> None:
     """It has one outcome, about the account as a whole; what repeats an id is left out."""
-    cloud = clouds("off", accounts=2)
+    cloud = clouds(accounts=2)
     transport = Through(cloud)
     first, second = cloud.accounts
 
@@ -102,7 +119,7 @@ async def test_an_account_with_nothing_to_disable_is_read_once() -> None:
             outcome.change.sso_connector_id,
             outcome.change.enabled,
         )
-        assert "no connector is enabled" == outcome.note
+        assert "it has no connectors" == outcome.note
     assert ["GET"] * 2 == transport.seen
     assert [] == await rescue(transport, [])
 
@@ -125,7 +142,8 @@ async def test_three_of_a_hundred_fail_in_their_own_ways() -> None:
     failed = {o.change.account_id: o for o in outcomes if not o.status.is_green}
     assert set(replies) == set(failed)
     assert 100 == len(outcomes)
-    assert {Status.FAILED} == set(statuses(failed.values()))
+    open_ones = {wrong: Status.NOT_ATTEMPTED, cut: Status.NOT_ATTEMPTED}
+    assert {forbidden: Status.FAILED, **open_ones} == {a: o.status for a, o in failed.items()}
     assert {""} == {outcome.change.sso_connector_id for outcome in failed.values()}
     kinds = {wrong: cfsso.AuthenticationError, forbidden: cfsso.PermissionDeniedError}
     for account, outcome in failed.items():
@@ -237,7 +255,7 @@ async def test_events_go_on_to_whoever_watches() -> None:
     async for _ in break_glass(connectors, cloud.accounts):
         pass
 
-    assert {"list", "update"} == {event.operation for event in heard}
+    assert {"list", "update", "break_glass"} == {event.operation for event in heard}
     assert cfsso.EventKind.WAIT in {event.kind for event in heard}
 
 
@@ -374,8 +392,9 @@ async def test_an_odd_connector_hides_no_other(odd: dict[str, Any]) -> None:
 
     outcomes = await rescue(Through(cloud, shown), [account])
 
-    assert [odd_id, other_id] == [outcome.change.sso_connector_id for outcome in outcomes]
-    assert [Status.CHANGED] * 2 == statuses(outcomes)
+    changed = [outcome for outcome in outcomes if outcome.status is Status.CHANGED]
+    assert [odd_id, other_id] == [outcome.change.sso_connector_id for outcome in changed]
+    assert 3 == len(outcomes)
     assert [] == locked(cloud)
 
 
@@ -401,7 +420,7 @@ async def test_what_the_list_hides_is_told() -> None:
     second, first, whole = await rescue(Through(cloud, shown), cloud.accounts)
 
     # The second one was disabled, but may be what the last list hides.
-    assert (Status.UNKNOWN, Status.CONFLICT, Status.FAILED) == (
+    assert (Status.UNKNOWN, Status.CONFLICT, Status.NOT_ATTEMPTED) == (
         second.status,
         first.status,
         whole.status,
@@ -417,18 +436,18 @@ async def test_a_list_that_left_some_out_is_no_success() -> None:
 
     outcomes = await rescue(Through(cloud, Shown(cloud, [short])), cloud.accounts)
 
-    assert [Status.FAILED] == statuses(outcomes)
-    assert "the list hides 2 of the connectors" == str(outcomes[0].error)
+    assert [Status.UNCHANGED, Status.NOT_ATTEMPTED] == statuses(outcomes)
+    assert "the list hides 2 of the connectors" == str(outcomes[1].error)
 
 
 @pytest.mark.parametrize("reply", [success({}), success(), cfsso.Response(200, {}, b"<html>")])
-async def test_what_is_no_list_is_a_failed_account(reply: cfsso.Response) -> None:
-    """An answer of which nothing can be saved fails the account."""
+async def test_what_is_no_list_is_an_account_not_rescued(reply: cfsso.Response) -> None:
+    """An answer of which nothing can be saved leaves the account as it is, for another time."""
     cloud = clouds("on")
 
     outcomes = await rescue(Scripted(reply), cloud.accounts)
 
-    assert [Status.FAILED] == statuses(outcomes)
+    assert [Status.NOT_ATTEMPTED] == statuses(outcomes)
     assert isinstance(outcomes[0].error, cfsso.APIResponseValidationError)
 
 
@@ -495,16 +514,6 @@ async def test_a_domain_with_a_final_dot_is_the_same() -> None:
     assert [] == locked(cloud)
 
 
-async def test_an_account_without_the_domain() -> None:
-    """Where no connector of the domain is enabled the note names the domain."""
-    cloud = clouds("on")
-
-    outcomes = await rescue(Through(cloud), cloud.accounts, domain="other.example")
-
-    assert ["no connector is enabled for other.example"] == [o.note for o in outcomes]
-    assert cloud.accounts == tuple(locked(cloud))
-
-
 @pytest.mark.parametrize("drill", [False, True])
 async def test_a_connector_of_an_unreadable_domain_is_left_to_people(drill: bool) -> None:  # noqa: FBT001
     """What may be of the domain is blocked and named; what is disabled is not."""
@@ -561,7 +570,7 @@ async def test_a_missing_token_is_one_account_s_failure() -> None:
     outcomes = await rescue(transport, cloud.accounts)
 
     [failed] = [outcome for outcome in outcomes if not outcome.status.is_green]
-    assert (without, Status.FAILED) == (failed.change.account_id, failed.status)
+    assert (without, Status.NOT_ATTEMPTED) == (failed.change.account_id, failed.status)
     assert "is missing: add it to the mapping" in str(failed.error)
     assert [without] == locked(cloud)
 
@@ -625,6 +634,49 @@ async def test_stopping_begins_no_further_write() -> None:
     assert loop.time() < 10
 
 
+async def test_what_somebody_else_disables_after_the_stop_is_off() -> None:
+    """A connector that was not written any more, but that the second list shows off, is off."""
+    cloud = clouds("on", "on")
+    first, second = cloud.connectors(cloud.accounts[0])
+    stop = asyncio.Event()
+
+    def rule(request: cfsso.Request) -> Reply | None:
+        if request.method == "PATCH":
+            stop.set()
+            set_enabled(cloud, second, "false")
+        return None
+
+    outcomes = await rescue(Through(cloud, rule), cloud.accounts, stop=stop)
+
+    assert [(first.id, Status.CHANGED, ""), (second.id, Status.UNCHANGED, "somebody else")] == [
+        (o.change.sso_connector_id, o.status, o.note.partition(" disabled")[0]) for o in outcomes
+    ]
+
+
+@pytest.mark.parametrize(
+    ("second", "status", "note"),
+    [
+        ([{"enabled": None}], Status.UNKNOWN, "the last read does not show how it is"),
+        ([{"enabled": True}], Status.CONFLICT, "it was enabled meanwhile"),
+        ([], Status.UNCHANGED, "it was off already"),
+    ],
+)
+async def test_what_was_off_and_is_not_seen_off_again(
+    second: list[dict[str, Any]], status: Status, note: str
+) -> None:
+    """Only a later list that shows it on, or not how it is, takes back that it is off."""
+    cloud = clouds("off", "on")
+    before = raw(cloud)
+    after = [{**before[0], **members} for members in second]
+    shown = Shown(cloud, [success(before), success([*after, {**before[1], "enabled": False}])])
+
+    outcomes = await rescue(Through(cloud, shown), cloud.accounts)
+
+    [off] = [o for o in outcomes if o.change.sso_connector_id == before[0]["id"]]
+    assert (status, note) == (off.status, off.note)
+    assert off.before is not None
+
+
 async def test_a_listed_account_of_a_stopped_run_names_its_connectors() -> None:
     """What was seen enabled, but not written any more, is named by its id."""
     cloud = clouds("on")
@@ -681,7 +733,7 @@ async def test_a_drill_writes_nothing() -> None:
     cloud = clouds("on", "off")
     before = cloud.to_state()["accounts"]
 
-    would, whole = await drill(cloud, expires_on=UNTIL)
+    would, off, whole = await drill(cloud, expires_on=UNTIL)
 
     first, _ = cloud.connectors(cloud.accounts[0])
     assert before == cloud.to_state()["accounts"]
@@ -692,6 +744,7 @@ async def test_a_drill_writes_nothing() -> None:
         would.change.sso_connector_id,
         would.after,
     )
+    assert (Status.UNCHANGED, "it was off already") == (off.status, off.note)
     assert (Status.UNCHANGED, "", "the token works until 2150-01-01 00:00:00 UTC") == (
         whole.status,
         whole.change.sso_connector_id,
@@ -699,11 +752,11 @@ async def test_a_drill_writes_nothing() -> None:
     )
 
 
-async def test_a_drill_where_nothing_is_enabled() -> None:
+async def test_a_drill_of_an_account_without_connectors() -> None:
     """The one outcome says both: that the token works, and that there is nothing to do."""
-    [whole] = await drill(clouds("off"))
+    [whole] = await drill(clouds())
 
-    assert "the token works, with no end; no connector is enabled" == whole.note
+    assert "the token works, with no end; it has no connectors" == whole.note
 
 
 @pytest.mark.parametrize(
@@ -714,7 +767,7 @@ async def test_a_token_that_ends_soon_is_green_but_told(days: int, said: str | N
     """Within 30 days of its end the note says to renew it."""
     margin = dt.timedelta(days=days, hours=1)
 
-    [whole] = await drill(clouds("off"), expires_on=dt.datetime.now(dt.UTC) + margin)
+    [whole] = await drill(clouds(), expires_on=dt.datetime.now(dt.UTC) + margin)
 
     assert Status.UNCHANGED is whole.status
     assert (said is not None) == ("renew it" in whole.note)
@@ -737,7 +790,7 @@ async def test_what_a_drill_says_of_a_token(
     reply: cfsso.Response, status: Status, note: str
 ) -> None:
     """A token that will not do fails; what can't be known is said, and is no failure."""
-    cloud = clouds("off")
+    cloud = clouds()
     through = Through(cloud, lambda r: reply if r.path.endswith("verify") else None)
 
     [whole] = await rescue(through, cloud.accounts, drill=True)
@@ -772,7 +825,7 @@ async def test_a_drill_without_a_valid_token() -> None:
 
     [whole] = [o async for o in break_glass(connectors, cloud.accounts, drill=True)]
 
-    assert (Status.FAILED, "") == (whole.status, whole.note)
+    assert (Status.NOT_ATTEMPTED, "") == (whole.status, whole.note)
     assert isinstance(whole.error, cfsso.AuthenticationError)
 
 

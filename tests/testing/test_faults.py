@@ -10,6 +10,7 @@ import pytest
 
 import cfsso
 from cfsso import _wire
+from cfsso._listing import Listing
 from cfsso.testing import (
     FAULTS,
     Fault,
@@ -54,8 +55,9 @@ class World:
 
     async def list(self) -> tuple[cfsso.SSOConnector, ...]:
         """List once."""
-        request = _wire.build_list(self.account)
-        return _wire.read_list(_wire.read(request, await self.transport.send(request)))
+        request, listing = _wire.build_list(self.account), Listing(_wire.StrictReading)
+        answer = listing.read(request, await self.transport.send(request))
+        return tuple(listing.done(answer)[0].connectors)
 
     async def get(self) -> cfsso.SSOConnector:
         """Read once."""

@@ -1,5 +1,7 @@
 """``break-glass``: everybody gets back in."""
 
+from typing import Any
+
 import click
 
 from cfsso.cli import exit_codes
@@ -36,10 +38,34 @@ from cfsso.cli.options import (
     is_flag=True,
     help="Write nothing: show which tokens work, until when, and what would be disabled.",
 )
+@click.option(
+    "--journal",
+    metavar="FILE",
+    help="Where to record what is disabled, for `cfsso revert`. A new file in"
+    " ~/.local/state/cfsso unless given.",
+)
 @yes_option
 @global_options
 @pass_settings
-def break_glass(
+def break_glass(settings: Settings, /, **options: Any) -> int:
+    """
+    Disable every enabled connector of these accounts, so that people can sign in again.
+
+    It needs no plan, goes on past every failure, waits out rate limits whatever
+    --max-wait says, reads everything back, and ends with who is still locked out.
+    It goes on if the terminal goes away.
+
+    It asks for the domain, or for the word "all", and needs --yes where it can't; a
+    drill never asks. Ctrl-C sends no further write and settles those under way; a
+    second one leaves at once.
+    """
+    from cfsso.cli import hangups
+
+    with hangups.outlived():
+        return _rescue(settings, **options)
+
+
+def _rescue(
     settings: Settings,
     /,
     accounts: tuple[str, ...],
@@ -47,22 +73,15 @@ def break_glass(
     domain: str | None,
     *,
     drill: bool,
+    journal: str | None,
     yes: bool,
 ) -> int:
-    """
-    Disable every enabled connector of these accounts, so that people can sign in again.
+    import contextlib
 
-    It needs no plan, goes on past every failure, waits out rate limits whatever
-    --max-wait says, reads everything back, and ends with who is still locked out.
-
-    It asks for the domain, or for the word "all", and needs --yes where it can't; a
-    drill never asks. Ctrl-C sends no further write and settles those under way; a
-    second one leaves at once.
-    """
     import cfsso
     from cfsso import _checks
-    from cfsso.cli import asking, inputs
-    from cfsso.cli.rescuing import Rescuing
+    from cfsso.cli import asking, inputs, journals
+    from cfsso.cli.rescuing import Order, Rescuing
     from cfsso.cli.screen import say
     from cfsso.cli.session import Session
 
@@ -80,7 +99,22 @@ def break_glass(
         if not asking.ask_for(domain or "all", _question(len(ids), domain)):
             say("not confirmed: nothing was sent")
             return exit_codes.NOT_GREEN
-    return Rescuing(settings, session, ids, domain=domain, drill=drill).run()
+    again = ["break-glass", *accounts]
+    for option, value in (("--accounts-file", accounts_file), ("--domain", domain)):
+        again += [] if value is None else [option, value]
+    again += ["--drill"] * drill + ["--yes"] * yes
+    kept = journals.kept_of_rescue(journal, rehearsal=settings.emulate is not None)
+    with contextlib.nullcontext() if drill else kept as path:
+        order = Order(
+            accounts=ids,
+            domain=domain,
+            drill=drill,
+            journal=path,
+            named=journal is not None,
+            lasting=journal is not None or settings.emulate is None,
+            again=again,
+        )
+        return Rescuing(settings, session, order).run()
 
 
 def _question(count: int, domain: str | None) -> str:
