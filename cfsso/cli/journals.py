@@ -9,6 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import cfsso
+from cfsso.cli import known_journals
 from cfsso.cli.screen import say
 
 
@@ -27,10 +28,17 @@ def kept(given: str | None, *, rehearsal: bool) -> Generator[str, None, None]:
         InvalidRequestError: There is no such folder, and none can be made.
     """
     if given is None and rehearsal:
-        with tempfile.TemporaryDirectory(prefix="cfsso-") as folder:
+        with _temporary() as folder:
             yield os.path.join(folder, "run.cfsso")  # noqa: PTH118
         return
     yield _new() if given is None else given
+
+
+def _temporary() -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix="cfsso-")
+    except OSError as error:
+        raise _no_place(error) from None
 
 
 @contextlib.contextmanager
@@ -54,17 +62,10 @@ def kept_of_rescue(given: str | None, *, rehearsal: bool) -> Generator[str | Non
 
 def _planned() -> str | None:
     try:
-        return str(_folder() / f"{_stamp()}-{secrets.token_hex(4)}.cfsso")
+        return str(known_journals.folder() / f"{_stamp()}-{secrets.token_hex(4)}.cfsso")
     except RuntimeError as error:
         say(f"warning: no place for the journal: {error}: what is done now is not recorded")
         return None
-
-
-def _folder() -> Path:
-    home = os.environ.get("XDG_STATE_HOME") or ""
-    # The specification has relative ones ignored.
-    state = Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "state"
-    return state / "cfsso"
 
 
 def _stamp() -> str:
@@ -73,15 +74,19 @@ def _stamp() -> str:
 
 def _new() -> str:
     try:
-        folder = _folder()
+        folder = known_journals.folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, path = tempfile.mkstemp(prefix=f"{_stamp()}-", suffix=".cfsso", dir=folder)
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise cfsso.InvalidRequestError(
-            f"no place for the journal: {reason}: give --journal FILE; nothing was sent"
-        ) from None
+        raise _no_place(error) from None
     # The run makes it itself, and refuses one that is there.
     os.close(handle)
     Path(path).unlink()
     return path
+
+
+def _no_place(error: Exception) -> cfsso.InvalidRequestError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return cfsso.InvalidRequestError(
+        f"no place for the journal: {reason}: give --journal FILE; nothing was sent"
+    )
