@@ -105,7 +105,7 @@ async def test_an_outage_at_any_moment(seed: int, tmp_path: Path) -> None:
 
 
 async def test_a_server_that_is_away_from_the_beginning(tmp_path: Path) -> None:
-    """The run stops after 45 seconds, has sent little, and leaves everything open with the reason."""
+    """The run stops after 45 seconds, has sent little, and leaves all open with the reason."""
     world = World.of("verified", accounts=300)
     stack = Stack.of(world)
     stack.fail(refuse_connection, 0.0)
@@ -182,17 +182,17 @@ async def test_any_other_answer_is_an_answer() -> None:
     assert "outage" not in {event.reason for event in events}
 
 
-@pytest.mark.parametrize("timeout", [30.0, 60.0])
-async def test_a_server_that_hangs(timeout: float) -> None:
+@pytest.mark.parametrize("seconds", [30.0, 60.0])
+async def test_a_server_that_hangs(seconds: float) -> None:
     """What runs into its time-out counts from when it was sent, and a call under way is cut off."""
     world = World.of("verified", accounts=40)
     stack = Stack.of(world)
-    stack.fail(time_out(timeout, applied=False), 0.0)
+    stack.fail(time_out(seconds, applied=False), 0.0)
 
     run = apply(stack.connectors, world.changes, concurrency=8)
 
     assert {Status.NOT_ATTEMPTED: 40} == await all_of(world, run)
-    assert max(45.0, timeout + 2.0) == asyncio.get_running_loop().time()
+    assert max(45.0, seconds + 2.0) == asyncio.get_running_loop().time()
 
 
 async def test_what_was_written_is_unknown_if_the_run_stops(tmp_path: Path) -> None:
