@@ -137,8 +137,7 @@ async def test_no_resume(tmp_path: Path) -> None:
         _ = [one async for one in resume(cloud, tmp_path / "j")]
 
     assert (
-        f"{tmp_path / 'j'} is of a rescue, which is not resumed: break the glass again, or"
-        " revert it"
+        f"{tmp_path / 'j'} is the journal of a rescue: break the glass again, or revert it"
     ) == str(caught.value)
     assert before == (tmp_path / "j").read_bytes()
 
