@@ -93,6 +93,11 @@ def remaining(headers: Mapping[str, str]) -> tuple[int, float | None] | None:
     return least
 
 
+def quota(policy: str) -> int | None:
+    """Return the least ``q`` of a ``Ratelimit-Policy``. ``None``: it has none that can be read."""
+    return min((numbers["q"] for _, numbers in _members(policy) if "q" in numbers), default=None)
+
+
 def _members(text: str) -> list[tuple[str, dict[str, int]]]:
     """Return each member's name and numbers; none at all if the field is malformed."""
     found: list[tuple[str, dict[str, int]]] = []

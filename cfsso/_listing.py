@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from cfsso import _failures, _wire
 from cfsso._converter import ConversionError, Dialect
@@ -12,12 +12,14 @@ from cfsso.transports.base import MAX_BODY, Request, Response
 
 
 class Reading(Protocol):
-    """What is made of the items of a list."""
+    """
+    What is made of the items of a list.
 
-    @property
-    def dialect(self) -> Dialect:
-        """How the answer is read."""
-        ...
+    Attributes:
+        dialect: How the answer is read.
+    """
+
+    dialect: ClassVar[Dialect]
 
     def take(self, item: Any) -> None:
         """

@@ -1,7 +1,7 @@
 """What can be read of a list in which some connectors are odd: one must not hide the others."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final, TypeGuard
+from typing import Any, ClassVar, TypeGuard
 
 import attrs
 
@@ -38,7 +38,7 @@ class Salvaging:
         dialect: How the answer is read.
     """
 
-    dialect: Final = _converter.LENIENT
+    dialect: ClassVar[_converter.Dialect] = _converter.LENIENT
 
     def __init__(
         self,

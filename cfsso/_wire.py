@@ -7,7 +7,7 @@ https://developers.cloudflare.com/api/resources/iam/subresources/sso/
 import json
 from collections.abc import Callable, Mapping
 from itertools import product
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -212,7 +212,7 @@ class StrictReading:
         connectors: In the order of the answer.
     """
 
-    dialect: Final = _converter.STRICT
+    dialect: ClassVar[_converter.Dialect] = _converter.STRICT
 
     def __init__(self) -> None:
         self.connectors: list[SSOConnector] = []

@@ -162,6 +162,33 @@ def test_an_impossible_rate_limit_is_refused(name: str, value: Any) -> None:
         cfsso.RateLimit(**{name: value})
 
 
+@pytest.mark.parametrize(
+    ("limit", "reserve"),
+    [
+        (cfsso.RateLimit(), 60),
+        (cfsso.RateLimit(1200, 300), 60),
+        (cfsso.RateLimit(10, 60), 0),
+        (cfsso.RateLimit(199), 9),
+        (cfsso.RateLimit(1), 0),
+        (cfsso.RateLimit(1200, 300, 0), 0),
+        (cfsso.RateLimit(2, reserve=1), 1),
+    ],
+    ids=repr,
+)
+def test_a_twentieth_of_a_limit_is_in_reserve(limit: cfsso.RateLimit, reserve: int) -> None:
+    """Unless told otherwise, a twentieth of a limit, rounded down, is kept for what is urgent."""
+    assert reserve == limit.reserve
+
+
+@pytest.mark.parametrize("reserve", [-1, 10, 11, 1.0, True, "1", None], ids=repr)
+def test_an_impossible_reserve_is_refused(reserve: Any) -> None:
+    """A reserve is a whole number that leaves something to the rest."""
+    said = f"reserve must be a whole number from 0 to 9, below requests, not {reserve!r}"
+    with pytest.raises(cfsso.InvalidRequestError) as caught:
+        cfsso.RateLimit(10, reserve=reserve)
+    assert said == str(caught.value)
+
+
 def test_a_transport_is_what_sends_and_closes() -> None:
     """Anything with the two methods is a transport; no base class is needed."""
 

@@ -209,6 +209,16 @@ async def test_a_create_must_show_what_was_asked_for(shows: dict[str, Any]) -> N
     assert [f"POST {COLLECTION}", *[LIST] * 5] == transport.seen
 
 
+async def test_a_list_may_be_null() -> None:
+    """It is empty, unless the answer says that it is not."""
+    connectors, _ = over(success(None, result_info={"total_count": 0}))
+    others, _ = over(success(None, result_info={"total_count": 2}))
+
+    assert () == await connectors.list(account_id=ACCOUNT)
+    with pytest.raises(cfsso.APIResponseValidationError, match="expected list of 2 connectors at"):
+        await others.list(account_id=ACCOUNT)
+
+
 @pytest.mark.parametrize("reply", [success(None), success(), success({"id": CONNECTOR})])
 async def test_a_confirmed_delete_needs_no_read(reply: cfsso.Response) -> None:
     """An answer that confirms a delete is enough."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cfsso._headers import BLOCK_SECONDS, remaining, retry_after, server_time
+from cfsso._headers import BLOCK_SECONDS, quota, remaining, retry_after, server_time
 
 NOON = "Mon, 02 Mar 2026 12:00:00 GMT"
 
@@ -188,6 +188,21 @@ def test_any_text_leaves_a_sane_number_or_none(text: str, policy: str) -> None:
 
     assert found is None or 0 <= found[0] <= 999_999
     assert found is None or found[1] is None or 0 <= found[1] <= 999_999
+
+
+@pytest.mark.parametrize(
+    ("expected", "policy"),
+    [
+        (1200, '"default";q=1200;w=300'),
+        (50, '"burst";q=1200;w=300, "default";q=50;w=10'),
+        (None, '"default";w=300'),
+        (None, ""),
+        (None, "1200;w=300"),
+    ],
+)
+def test_the_quota_of_a_policy(expected: int | None, policy: str) -> None:
+    """Of several policies the narrowest counts, and what can't be read says nothing."""
+    assert expected == quota(policy)
 
 
 def test_long_fields_are_read_in_no_time() -> None:

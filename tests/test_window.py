@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cfsso.testing import VirtualTimeLoop
-from cfsso.transports._window import NEVER, Place, Rank, Window
+from cfsso.transports._others import NEVER
+from cfsso.transports._ranks import Rank
+from cfsso.transports._window import Place, Window
 
 SECONDS = 8.0
+QUOTA = 4
 NEW = Rank.NEW
 
 pytestmark = pytest.mark.virtual_time
@@ -406,27 +409,174 @@ async def test_what_an_estimate_counts() -> None:
     assert 40.0 == window.estimate(Rank.URGENT, SECONDS, now())
 
 
+async def test_the_reserve_is_for_the_urgent() -> None:
+    """Of six places with two in reserve others get four, and the urgent all that are left."""
+    window = Window(6, reserve=2, seconds=SECONDS)
+    places = [take(window) for _ in range(4)]
+
+    assert window.try_enter(now()) is None
+    urgent = [window.try_enter(now(), urgent=True) for _ in range(3)]
+    assert [True, True, False] == [place is not None for place in urgent]
+    # A place that is left is nobody's but theirs as long as the others have four.
+    waiting = enter(window, NEW), enter(window, Rank.BEGUN), enter(window, Rank.URGENT)
+    await settle()
+    window.give_back(places.pop())
+    await settle()
+    assert [False, False, True] == [task.done() for task in waiting]
+
+
+async def test_the_urgent_pass_those_who_wait_for_what_is_in_reserve() -> None:
+    """Whoever waits because only the reserve is left holds up nobody who may take it."""
+    window = Window(3, reserve=1, seconds=SECONDS)
+    window.leave(take(window), 10.0, answered=True)
+    take(window)
+    waiting = enter(window)
+    await settle()
+    urgent = await enter(window, Rank.URGENT)
+    window.give_back(urgent)
+    await settle()
+
+    assert not waiting.done()
+    await waiting
+    assert 10.0 == now()
+
+
+@pytest.mark.parametrize(("left", "passed"), [(3, 0), (5, 0), (6, 1), (7, 4), (10, 4)])
+async def test_what_others_hold_leaves_the_reserve(left: int, passed: int) -> None:
+    """If a server says how much is left, others may take what is above the reserve."""
+    window = Window(10, reserve=3, seconds=SECONDS)
+    place = take(window)
+    places = [take(window) for _ in range(2)]
+    window.heed(left, 5.0, now())
+    for other in [place, *places]:
+        window.leave(other, 100.0, answered=True)
+
+    # Two of those that were under way are not counted yet, for all that is known.
+    found = 0
+    while (another := window.try_enter(now())) is not None:
+        found += 1
+        window.leave(another, 100.0, answered=True)
+    assert passed == found
+    assert window.try_enter(now(), urgent=True) is not None
+
+
+async def test_what_others_hold_comes_free() -> None:
+    """One when the server said that something changes, and then a reserve in each window."""
+    window = Window(10, reserve=3, seconds=SECONDS)
+    place = take(window)
+    window.heed(1, 5.0, now())
+    window.leave(place, now(), answered=True)
+    # They hold eight: for one more to pass, two have to go, and then one each time.
+    assert 7.0 == window.estimate(NEW, SECONDS, now())
+    assert 0.0 == window.estimate(Rank.URGENT, SECONDS, now())
+    came = []
+    for _ in range(3):
+        place = await enter(window)
+        came.append(now())
+        window.leave(place, 100.0, answered=True)
+    assert [7.0, 9.0, 11.0] == came
+
+
+async def test_others_have_some_under_way() -> None:
+    """The nearer others are to the reserve, the fewer go side by side; the urgent do anyway."""
+    window = Window(100, reserve=4, seconds=SECONDS)
+    place = take(window)
+    window.heed(4 + 4 * 16, 5.0, now())
+    window.leave(place, now(), answered=True)
+    places = [take(window) for _ in range(4)]
+
+    assert window.try_enter(now()) is None
+    waiting = enter(window)
+    await settle()
+    assert not waiting.done()
+    assert window.try_enter(now(), urgent=True) is None
+    window.give_back(await enter(window, Rank.URGENT))
+    window.give_back(places.pop())
+    await settle()
+    assert waiting.done()
+
+
+async def test_a_closing_is_the_last_word_on_others() -> None:
+    """After a refusal others are not held against anybody: its time was for them as well."""
+    window = Window(10, reserve=3, seconds=SECONDS)
+    place = take(window)
+    window.heed(1, 5.0, now())
+    window.close(10.0)
+    window.heed(0, 10.0, now())
+    window.leave(place, now(), answered=True)
+
+    assert (await enter(window)).probe
+    assert 10.0 == now()
+
+
+@pytest.mark.parametrize(("rank", "passes"), [(NEW, True), (Rank.URGENT, False)])
+async def test_the_urgent_wait_for_no_other_probe(rank: Rank, passes: bool) -> None:  # noqa: FBT001
+    """A probe that hangs holds up the urgent only if it is urgent, too: one goes first of them."""
+    window = Window(9)
+    window.close(10.0)
+    first = await enter(window, rank)
+    assert first.probe
+    waiting = [enter(window, Rank.URGENT) for _ in range(2)]
+    await settle()
+
+    assert [passes, False] == [task.done() for task in waiting]
+    if passes:
+        second = await waiting[0]
+        assert second.probe
+        # The first one has hung for long; what counts is the latest.
+        window.leave(first, now(), answered=False)
+        await settle()
+        assert not waiting[1].done()
+        window.leave(second, now(), answered=True)
+    else:
+        window.leave(first, now(), answered=True)
+    await settle()
+    assert waiting[1].done()
+
+
+async def test_a_probe_that_was_passed_clears_the_way() -> None:
+    """Its answer is as good as that of the other, unless there was a refusal in between."""
+    window = Window(9)
+    window.close(10.0)
+    probes = [await enter(window), await enter(window, Rank.URGENT)]
+    window.leave(probes[0], now(), answered=True)
+    assert 8 == free(window)
+    window.leave(probes[1], now(), answered=False)
+    assert 9 == free(window)
+
+    window.close(20.0)
+    probes = [await enter(window)]
+    window.close(30.0)
+    probes.append(await enter(window, Rank.URGENT))
+    window.leave(probes[0], now(), answered=True)
+    assert 0 == free(window)
+
+
 class Machine(RuleBasedStateMachine):
     """A window whose every grant is checked against what was asked for before."""
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner(loop_factory=VirtualTimeLoop)
-        self.window = Window(3)
+        self.window = Window(QUOTA, reserve=1, seconds=SECONDS)
         # Who waits, in the order of coming.
         self.line: list[Caller] = []
         self.held: list[Place] = []
         self.until: list[float] = []
         self.closed_until = 0.0
         self.probing = False
+        # The latest that has to come back before others go.
+        self.probe: Place | None = None
         self.left, self.left_until = NEVER, NEVER
+        # When the places of others are free.
+        self.others: list[float] = []
 
     def now(self) -> float:
         return self.runner.get_loop().time()
 
     async def _enter(self, caller: "Caller") -> None:
         place = await self.window.enter(caller.rank, caller.latest)
-        self.grant(place)
+        self.grant(place, urgent=caller.rank is Rank.URGENT)
         better = [c for c in self.line if c.rank < caller.rank and not c.gone]
         assert [] == better
         assert caller is next(c for c in self.line if c.rank == caller.rank and not c.gone)
@@ -436,20 +586,27 @@ class Machine(RuleBasedStateMachine):
         """Let pass what is over by now."""
         now = self.now()
         self.until = [at for at in self.until if at > now]
+        self.others = [at for at in self.others if at > now]
         if self.left_until <= now:
             self.probing = self.probing or self.left <= 0
             self.left = self.left_until = NEVER
         return now
 
-    def grant(self, place: Place) -> None:
+    def grant(self, place: Place, *, urgent: bool) -> None:
         """See that nothing forbids this place."""
         now = self.expire()
-        assert len(self.held) + len(self.until) < 3
+        taken = len(self.held) + len(self.until)
+        assert taken < QUOTA
+        assert urgent or taken + len(self.others) < QUOTA - 1
+        assert urgent or not self.others or not self.held
         assert now >= self.closed_until
         assert self.left > 0
-        assert not any(other.probe for other in self.held)
-        assert place.probe is self.probing
+        assert self.probe is None or (urgent and not self.probe.urgent)
+        assert place.probe is (self.probing or self.probe is not None)
+        assert place.urgent is (urgent and place.probe)
         self.probing = False
+        if place.probe:
+            self.probe = place
         self.left -= 1
         self.held.append(place)
 
@@ -467,15 +624,22 @@ class Machine(RuleBasedStateMachine):
 
         self.runner.run(main())
 
+    def come_back(self, place: Place, *, answered: bool) -> None:
+        """Let a probe, if it is one, decide over the others."""
+        latest = place is self.probe
+        if latest or (self.probe and place.probe and answered and self.window.is_good(place)):
+            self.probe = None
+            self.probing = self.probing or not answered
+
     def _leave(self, index: int, seconds: float, *, answered: bool) -> None:
         place = self.held.pop(index % len(self.held))
-        self.probing = self.probing or (place.probe and not answered)
+        self.come_back(place, answered=answered)
         self.until.append(self.now() + seconds)
         self.window.leave(place, self.now() + seconds, answered=answered)
 
     def _give_back(self, index: int) -> None:
         place = self.held.pop(index % len(self.held))
-        self.probing = self.probing or place.probe
+        self.come_back(place, answered=False)
         self.left += 1
         self.window.give_back(place)
 
@@ -497,14 +661,14 @@ class Machine(RuleBasedStateMachine):
 
         self.run(come)
 
-    @rule()
-    def try_enter(self) -> None:
+    @rule(urgent=st.booleans())
+    def try_enter(self, urgent: bool) -> None:  # noqa: FBT001
         """Somebody comes who does not wait."""
         waiting = bool(self.line)
-        place = self.window.try_enter(self.now())
+        place = self.window.try_enter(self.now(), urgent=urgent)
         if place is not None:
             assert not waiting
-            self.grant(place)
+            self.grant(place, urgent=urgent)
 
     @precondition(lambda self: self.held)
     @rule(index=st.integers(0, 9), answered=st.booleans(), more=st.sampled_from([0.0, 5.0]))
@@ -539,6 +703,7 @@ class Machine(RuleBasedStateMachine):
         told = [c for c in self.line if longer and (for_good or c.latest < until)]
         self.closed_until = max(self.closed_until, until)
         self.probing = True
+        self.others = []
         for caller in told:
             caller.gone = True
         self.run(lambda: self.window.close(until, for_good=for_good))
@@ -550,19 +715,21 @@ class Machine(RuleBasedStateMachine):
         self.expire()
         # This has it notice the same.
         self.window.is_idle(self.now())
-        self.closed_until, self.probing = 0.0, False
-        for place in self.held:
-            place.probe = False
+        self.closed_until, self.probing, self.probe = 0.0, False, None
         self.run(self.window.open)
 
     @precondition(lambda self: self.held)
-    @rule(left=st.sampled_from([0, 1, 2, 3, 10**9]), seconds=st.sampled_from([1.0, 10.0, 999_999]))
+    @rule(
+        left=st.sampled_from([0, 1, 2, 3, 4, 10**9]), seconds=st.sampled_from([1.0, 9.0, 999_999])
+    )
     def heed(self, left: int, seconds: float) -> None:
         """The server says how many are left."""
         now = self.expire()
-        slower = left < 3 - len(self.held) - len(self.until)
+        slower = left < QUOTA - len(self.held) - len(self.until)
         self.left = left - len(self.held) + 1 if slower else NEVER
         self.left_until = now + seconds if slower else NEVER
+        others = QUOTA - left - len(self.until) - 1 if slower and self.closed_until <= now else 0
+        self.others = [now + seconds + n * SECONDS / 2 for n in range(others)]
         self.run(lambda: self.window.heed(left, now + seconds, now))
 
     @rule(seconds=st.sampled_from([0.5, 4.0, 20.0]))

@@ -28,10 +28,17 @@ def kept(given: str | None, *, rehearsal: bool) -> Generator[str, None, None]:
         InvalidRequestError: There is no such folder, and none can be made.
     """
     if given is None and rehearsal:
-        with tempfile.TemporaryDirectory(prefix="cfsso-") as folder:
+        with _temporary() as folder:
             yield os.path.join(folder, "run.cfsso")  # noqa: PTH118
         return
     yield _new() if given is None else given
+
+
+def _temporary() -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix="cfsso-")
+    except OSError as error:
+        raise _no_place(error) from None
 
 
 @contextlib.contextmanager
@@ -71,11 +78,15 @@ def _new() -> str:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, path = tempfile.mkstemp(prefix=f"{_stamp()}-", suffix=".cfsso", dir=folder)
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise cfsso.InvalidRequestError(
-            f"no place for the journal: {reason}: give --journal FILE; nothing was sent"
-        ) from None
+        raise _no_place(error) from None
     # The run makes it itself, and refuses one that is there.
     os.close(handle)
     Path(path).unlink()
     return path
+
+
+def _no_place(error: Exception) -> cfsso.InvalidRequestError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return cfsso.InvalidRequestError(
+        f"no place for the journal: {reason}: give --journal FILE; nothing was sent"
+    )

@@ -93,7 +93,7 @@ class Running:
         """
         if self._keeping is not Keeping.NEVER:
             say(f"journal: {self._journal}")
-        received = self._session.run_freely(lambda: self._run(begin))
+        received = self._received(begin)
         try:
             if self._output is not None:
                 raise self._output
@@ -106,6 +106,17 @@ class Running:
             return exit_codes.of_signal(received)
         code = exit_codes.of_statuses(outcome.status for outcome in self._outcomes)
         return code if self._failed is None else code or exit_codes.NOT_GREEN
+
+    def _received(self, begin: Begin) -> int | None:
+        """Run, and return the number of the first signal; a bug does not hide the journal."""
+        try:
+            return self._session.run_freely(lambda: self._run(begin))
+        except cfsso.CfssoError:
+            # It says itself what was sent.
+            raise
+        except Exception:
+            self._say_how_it_ended(None)
+            raise
 
     def _say_how_it_ended(self, received: int | None) -> None:
         if self._failed is not None:

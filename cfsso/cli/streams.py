@@ -121,8 +121,8 @@ def _nowhere(number: int) -> int:
 
 def _replace(name: str, number: int, old: TextIO | None = None) -> None:
     if name == "stdin":
-        stream = io.StringIO() if number < 0 else open(number, closefd=False)  # noqa: SIM115 - it stays open
-        sys.stdin = stream
+        raw_in = io.BytesIO() if number < 0 else io.FileIO(number, closefd=False)
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(raw_in), encoding="utf-8")
         return
     encoding = "utf-8" if old is None else old.encoding
     is_err = name == "stderr"

@@ -21,7 +21,10 @@ async def update(
     """
     key = target.sso_connector_id or ""
     before = None
-    if wished.get("enabled") is not False:
+    if wished.get("enabled") is False:
+        # The read after it as well, since people wait for its word.
+        connectors = connectors._with_urgency(True)  # noqa: FBT003, SLF001  # pyright: ignore[reportPrivateUsage] # for us
+    else:
         try:
             before = await connectors.get(key, account_id=target.account_id)
         except cfsso.CfssoError as error:

@@ -20,11 +20,13 @@ class Commits:
     Attributes:
         store: Only its thread may use it, except for what it shows as attributes.
         turn: Held by whoever has a transaction.
+        begins: Whether a run is being written down, so that there is none to resume.
     """
 
     def __init__(self, path: str, store: Store, thread: ThreadPoolExecutor) -> None:
         self.store = store
         self.turn = asyncio.Lock()
+        self.begins = False
         self._path = path
         self._thread = thread
         self._queue: list[tuple[Record, asyncio.Future[None]]] = []
@@ -105,7 +107,7 @@ class Commits:
         except CfssoError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the file may lack what it should have
-            begun = bool(self.store.runs) and work != self.store.begin
+            begun = bool(self.store.runs) and not self.begins
             failure = JournalError(_complaints.unwritable(self._path, error, begun=begun))
             self.refuse(failure)
             raise failure from None

@@ -13,7 +13,7 @@ _COPY: Final = "copy it, and a file {}-journal if there is one, into a folder th
 
 def no_file(name: str, kind: str) -> str:
     """Say that *name* is something else than a file."""
-    return f"{name} is no journal of cfsso, but {kind}: give the name of its file"
+    return f"{name} is no journal of cfsso, but {kind}: give the name of its file; nothing was sent"
 
 
 def unmade(name: str, error: Exception) -> str:

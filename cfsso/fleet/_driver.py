@@ -11,14 +11,12 @@ from cfsso.errors import JournalError
 from cfsso.fleet._account import Account
 from cfsso.fleet._deciding import ended
 from cfsso.fleet._means import Means, tell_wait
+from cfsso.fleet._paging import groups_of, pages_of
 from cfsso.fleet._plain import now
-from cfsso.fleet._targets import Ending, Place, Target
+from cfsso.fleet._targets import Ending, Target
 from cfsso.fleet.outcomes import Outcome, OutcomeStatus
 
-# More of one account are taken in parts; the API's answer to a list holds fewer.
-_LARGEST: Final = 5000
 _PAGE: Final = 1000
-_FIRST_PAGE: Final = 100
 # Accounts that wait for limits let others go on, but not any number.
 _MANY: Final = 256
 # For what is under way when the run is stopped.
@@ -115,12 +113,15 @@ class Driver:
         return account
 
     async def _drive(self) -> None:
+        pages = pages_of(self._journal)
         try:
+            # Before anything is written, lest it can't be read any more when that fails.
+            first: list[Target] = await anext(pages, [])
             for targets in await self._in_flight():
                 await self._begin(targets, settling=True)
             await self._wait_for_all()
             rank = 0
-            async for targets in self._groups():
+            async for targets in groups_of(first, pages, self._told):
                 if targets[0].rank > rank:
                     await self._wait_for_all()
                     rank = targets[0].rank
@@ -131,6 +132,8 @@ class Driver:
             self._break(error)
             self._gate.close("")
             await self._wait_for_all()
+        finally:
+            await pages.aclose()
         self._means.outage.end()
         self._results.put_nowait(None)
 
@@ -162,24 +165,6 @@ class Driver:
         for target in await self._journal.in_flight():
             accounts.setdefault(target.account_id, []).append(target)
         return [*accounts.values()]
-
-    async def _groups(self) -> AsyncGenerator[list[Target]]:
-        """Yield what is open by rank and account."""
-        after: Place | None = None
-        group: list[Target] = []
-        # The first one is small, so that something begins at once.
-        limit = _FIRST_PAGE
-        while page := await self._journal.pages(after=after, limit=limit):
-            after, limit = page[-1].place, _PAGE
-            for target in page:
-                if target.position in self._told:
-                    continue
-                if group and (target.place[:2] != group[0].place[:2] or len(group) == _LARGEST):
-                    yield group
-                    group = []
-                group.append(target)
-        if group:
-            yield group
 
     async def _begin(self, targets: list[Target], *, settling: bool = False) -> None:
         await self._room.acquire()

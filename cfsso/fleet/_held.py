@@ -44,13 +44,13 @@ class Watch:
 
     Args:
         on_event: What to pass events on to.
-        outage: Whether there is one.
+        outage: Whether there is one. ``None``: the call tries again whatever there is.
 
     Attributes:
         writes: How many writes were sent.
     """
 
-    def __init__(self, on_event: OnEvent | None, outage: Outage) -> None:
+    def __init__(self, on_event: OnEvent | None, outage: Outage | None) -> None:
         self._on_event = on_event
         self._outage = outage
         self._task: asyncio.Task[object] | None = None
@@ -82,7 +82,7 @@ class Watch:
     def _wait(self, event: Event) -> None:
         if event.reason == "retry":
             self._retries = True
-            if self._outage.holding:
+            if self._outage is not None and self._outage.holding:
                 self.hold()
         elif event.reason == "rate limit":
             if event.seconds > PATIENCE:
@@ -115,7 +115,8 @@ class Watch:
             Held: It was given up.
         """
         self._task = asyncio.current_task()
-        self._outage.retrying.add(self.hold)
+        if self._outage is not None:
+            self._outage.retrying.add(self.hold)
         try:
             result = await work
         except asyncio.CancelledError:
@@ -128,7 +129,8 @@ class Watch:
             raise
         finally:
             self._task = None
-            self._outage.retrying.discard(self.hold)
+            if self._outage is not None:
+                self._outage.retrying.discard(self.hold)
             if self._timer is not None:
                 self._timer.cancel()
         await self._absorb()

@@ -141,6 +141,7 @@ class Journal:
             run = self._store.new_run(
                 kind, reverts=reverts, merged=merged, plan=plan, options=dict(options)
             )
+            self._commits.begins = True
             try:
                 await self._commits.write(self._store.begin)
                 await self._add(targets)
@@ -149,6 +150,8 @@ class Journal:
             except BaseException:
                 await self._commits.undo()
                 raise
+            finally:
+                self._commits.begins = False
             return self.run
 
     async def _add(self, targets: AsyncIterable[Target]) -> None:

@@ -41,16 +41,12 @@ class Lock:
         """
         _need_flock()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with _guard:
-            descriptor = os.open(path, flags, 0o600)
-            status = os.fstat(descriptor)
-            lock = cls(descriptor, (status.st_dev, status.st_ino))
-            try:
-                lock._take()
-            except BaseException:
-                lock.remove(path)
-                raise
+        descriptor = os.open(path, flags, 0o600)
+        status = os.fstat(descriptor)
+        lock = cls(descriptor, (status.st_dev, status.st_ino))
         try:
+            with _guard:
+                lock._take()
             _sync_folder(path)
         except BaseException:
             lock.remove(path)

@@ -49,7 +49,7 @@ class Store(StoreReader):
         if self.runs:
             self._total = self.runs[-1].total
             _, self._intents, self._endings = self.tally(self.latest)
-        self._before = self._intents, self._endings
+        self._before = self._total, self._intents, self._endings
 
     def own(self, server: str) -> None:
         """
@@ -107,7 +107,7 @@ class Store(StoreReader):
     def begin(self) -> None:
         """Open the transaction of a new run."""
         self.connection.execute("BEGIN IMMEDIATE")
-        self._before = self._intents, self._endings
+        self._before = self._total, self._intents, self._endings
         self._total = self._intents = self._endings = 0
 
     def add(self, targets: Iterable[Target]) -> None:
@@ -158,7 +158,7 @@ class Store(StoreReader):
     def abandon(self) -> None:
         """Leave nothing of the run that was begun."""
         self._roll_back()
-        self._intents, self._endings = self._before
+        self._total, self._intents, self._endings = self._before
 
     # Records of the latest run.
 

@@ -35,7 +35,7 @@ class Visit:
         means: What it shares with others.
         account_id: The account.
         keys: The ids of the connectors that count.
-        patient: Whether to wait for the end of an outage before any write.
+        patient: Whether nothing may be written without a read, even if none is answered.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Visit:
 
     def is_fresh(self, key: str) -> bool:
         """Whether a connector was read so short ago that a write may go by it."""
-        if key not in self._sights or self._means.outage.holding:
+        if key not in self._sights or (self._is_patient and self._means.outage.holding):
             return False
         seen = self._alone.get(key, self._listed)
         return asyncio.get_running_loop().time() - seen <= FRESH
@@ -210,11 +210,12 @@ class Visit:
     ) -> _Result:
         """Do a read, without a place for as long as something holds it up."""
         failed, connectors = 0, self._means.connectors
+        is_hasty = leave and not self._is_patient
         if not leave:
             # The end of what has begun goes before what is new.
             connectors = connectors._continuing()  # noqa: SLF001 - the engine is ours
         while True:
-            watch = Watch(self.count, self._means.outage)
+            watch = Watch(self.count, None if is_hasty else self._means.outage)
             try:
                 async with self._means.outage.turn(leave=leave), self._means.places:
                     return await watch.run(read(connectors.with_options(on_event=watch)))
@@ -222,8 +223,9 @@ class Visit:
                 seconds = held.seconds
             except CfssoError as error:
                 failed += not self._means.outage.holding
-                is_hasty = leave and not self._is_patient
-                if is_hasty or failed > TRIES or not self.may_fare_better(error):
+                # Where reads are answered with 5xx a write may get through.
+                is_vain = is_hasty and error.status is not None
+                if is_vain or failed > TRIES or not self.may_fare_better(error):
                     raise
                 seconds = 0.0
             await self.rest(seconds, leave=leave)

@@ -3,7 +3,8 @@
 from typing import Final
 
 from cfsso.transports._call import Call
-from cfsso.transports._window import Place, Rank, Window
+from cfsso.transports._ranks import Rank
+from cfsso.transports._window import Place, Window
 
 # One request in so many calls, and in any case so many.
 _CALLS: Final = 5

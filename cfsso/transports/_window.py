@@ -1,31 +1,17 @@
 """A sliding window with a queue: who may go, in which order, and when."""
 
-import enum
 from bisect import bisect_right, insort
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
+from cfsso.transports._others import NEVER, Others
+from cfsso.transports._ranks import Rank
+
 if TYPE_CHECKING:
     import asyncio
 
-NEVER: Final = float("inf")
 # For how many seconds after a closing it is remembered that one is to go first.
 _REMEMBERED: Final = 3600.0
-
-
-class Rank(enum.IntEnum):
-    """
-    Who goes first; among equals, who came first.
-
-    Attributes:
-        URGENT: What lets people in.
-        BEGUN: What goes on with a call that has had a place already.
-        NEW: Everything else.
-    """
-
-    URGENT = 0
-    BEGUN = 1
-    NEW = 2
 
 
 class Place:
@@ -35,13 +21,15 @@ class Place:
     Attributes:
         probe: Whether all others wait to see how it fares.
         series: Which series it is from; earlier ones are called back.
+        urgent: Whether its holder is; as a probe it stops the urgent ones, too.
     """
 
-    __slots__ = ("probe", "series")
+    __slots__ = ("probe", "series", "urgent")
 
-    def __init__(self, *, probe: bool, series: int) -> None:
+    def __init__(self, *, probe: bool, series: int, urgent: bool = False) -> None:
         self.probe = probe
         self.series = series
+        self.urgent = urgent
 
 
 class Window:
@@ -50,8 +38,14 @@ class Window:
 
     It belongs to one event loop, whose time it goes by.
 
+    Some places may be in reserve for the urgent. A server that says how much is left tells
+    how many places others hold who have the same limit. They count as well, so that the
+    reserve is left whoever takes the rest; see `Others` for when they come free.
+
     Args:
         quota: How many places there are; inf for no bound.
+        reserve: How many of them only the urgent may take.
+        seconds: How long others hold their places.
     """
 
     __slots__ = (
@@ -59,18 +53,22 @@ class Window:
         "_free_at",
         "_left",
         "_left_until",
+        "_others",
         "_plain",
         "_probe_out",
         "_probe_wanted",
         "_quota",
         "_ranks",
+        "_reserve",
         "_series",
         "_timer",
         "under_way",
     )
 
-    def __init__(self, quota: float) -> None:
+    def __init__(self, quota: float, *, reserve: int = 0, seconds: float = 0.0) -> None:
         self._quota = quota
+        self._reserve = reserve
+        self._others = Others(seconds)
         # When each place that was left will be free, soonest first.
         self._free_at: list[float] = []
         self.under_way = 0
@@ -83,7 +81,9 @@ class Window:
         self._series = 0
         # All places of a series that are no probes are alike.
         self._plain = Place(probe=False, series=0)
-        self._probe_wanted = self._probe_out = False
+        self._probe_wanted = False
+        # The latest of those that are out.
+        self._probe_out: Place | None = None
         # A server's word on how many may yet go, and how long it holds.
         self._left = self._left_until = NEVER
 
@@ -95,7 +95,7 @@ class Window:
     def is_idle(self, now: float) -> bool:
         """Whether all places are free, nobody waits, and nothing is or was just closed."""
         self._expire(now)
-        opens_at = self._opens_at(now)
+        opens_at = self._opens_at(now, urgent=False)
         if self._probe_wanted:
             opens_at = max(opens_at, self._closed_until + _REMEMBERED)
         return not (self.under_way or self.waiting or self._free_at or opens_at > now)
@@ -108,11 +108,11 @@ class Window:
         """Whether *place* still allows to send: it is to be given back if it was called back."""
         return place.series == self._series
 
-    def try_enter(self, now: float) -> Place | None:
+    def try_enter(self, now: float, *, urgent: bool = False) -> Place | None:
         """Return a place if one is free and nobody waits."""
-        if any(self._ranks) or self._opens_at(now) > now:
+        if any(self._ranks) or self._opens_at(now, urgent=urgent) > now:
             return None
-        return self._take()
+        return self._take(urgent=urgent)
 
     async def enter(self, rank: Rank, latest: float = NEVER) -> Place:
         """
@@ -163,6 +163,7 @@ class Window:
         """
         self._series += 1
         self._probe_wanted = True
+        self._others.forget()
         if until > self._closed_until:
             self._closed_until = until
             for rank in self._ranks:
@@ -174,68 +175,75 @@ class Window:
     def open(self) -> None:
         """Take back all closing."""
         self._closed_until = 0.0
-        self._probe_wanted = self._probe_out = False
+        self._probe_wanted, self._probe_out = False, None
         self._serve()
 
     def heed(self, left: float, until: float, now: float) -> None:
         """
         Let at most *left* pass before *until*, and then one alone, if that is slower.
 
-        *left* is what the answer to a request said whose place is still held.
+        *left* is what the answer to a request said whose place is still held, reserve included.
         """
         self._expire(now)
+        self._others.forget()
         if left >= self._quota - self.under_way - len(self._free_at):
             self._left = self._left_until = NEVER
         else:
             # Those under way may not have been counted yet, and some may not yet be sent.
             self._left = left - self.under_way + 1
             self._left_until = until
-            self._series += self._left < 0
+            self._series += self._left < self._reserve
+            # After a refusal all begins anew.
+            if self._reserve and self._closed_until <= now:
+                others = int(self._quota - left) - len(self._free_at) - 1
+                self._others.hold(others, until, int(left) - self._reserve, self._reserve)
         self._serve()
 
-    def resize(self, quota: float) -> None:
-        """Have *quota* places from now on."""
-        self._quota = quota
+    def resize(self, quota: float, *, reserve: int = 0) -> None:
+        """Have *quota* places from now on, and so many of them in reserve."""
+        self._quota, self._reserve = quota, reserve
         self._serve()
 
     def estimate(self, rank: Rank, seconds: float, now: float) -> float:
         """
-        Return how many seconds a newcomer would wait, at least.
+        Return how many seconds a newcomer of that rank would wait from now on, at least.
 
-        Args:
-            rank: Its rank.
-            seconds: How long a place stays taken once it was left.
-            now: The present.
+        A place stays taken for *seconds* once it was left.
         """
         self._expire(now)
+        urgent = rank is Rank.URGENT
         ahead = sum(len(self._ranks[r]) for r in Rank if r <= rank)
         at = max(now, self._closed_until)
         if self._left <= ahead:
             at = max(at, self._left_until)
-        taken = self._free_at
-        vacant = self._quota - self.under_way - len(taken)
-        if ahead >= vacant:
-            places = max(1, int(self._quota), self.under_way + len(taken))
-            rounds, nth = divmod(int(ahead - vacant), places)
-            first = taken[nth] if nth < len(taken) else now + seconds
-            at = max(at, first + rounds * seconds)
+        excess = ahead + self._excess(urgent=urgent)
+        if excess >= 0:
+            taken = self.under_way + len(self._free_at)
+            theirs = 0 if urgent else self._others.count
+            rounds, nth = divmod(int(excess), max(1, int(self._quota), taken + theirs))
+            first = self._frees_at(nth, urgent=urgent)
+            at = max(at, (now + seconds if first == NEVER else first) + rounds * seconds)
         return at - now
 
-    def _take(self) -> Place:
-        probe, self._probe_wanted = self._probe_wanted, False
-        self._probe_out = self._probe_out or probe
+    def _take(self, *, urgent: bool) -> Place:
+        # Who passes by a probe is another one.
+        probe = self._probe_wanted or self._probe_out is not None
+        self._probe_wanted = False
         self.under_way += 1
         self._left -= 1
         if probe:
-            return Place(probe=True, series=self._series)
+            self._probe_out = Place(probe=True, series=self._series, urgent=urgent)
+            return self._probe_out
         if self._plain.series != self._series:
             self._plain = Place(probe=False, series=self._series)
         return self._plain
 
     def _go_on(self, place: Place, *, cleared: bool) -> None:
         """Let others know that *place* was left."""
-        if place.probe:
-            self._probe_out = False
+        out = self._probe_out
+        # One that was passed by clears the way as well, unless there was a closing since.
+        if out is not None and (place is out or (place.probe and cleared and self.is_good(place))):
+            self._probe_out = None
             self._probe_wanted = self._probe_wanted or not cleared
         self._serve()
 
@@ -246,23 +254,39 @@ class Window:
             # What remains after that only an answer can tell.
             self._probe_wanted = self._probe_wanted or self._left <= 0
             self._left = self._left_until = NEVER
+        self._others.expire(now)
 
-    def _opens_at(self, now: float) -> float:
+    def _opens_at(self, now: float, *, urgent: bool) -> float:
         """Return when the next may pass; inf if that depends on an answer."""
         taken = self._free_at
         number = len(taken)
-        is_full = self.under_way + number >= self._quota
+        excess = self._excess(urgent=urgent)
         # Not each time: to shorten a long list takes its time.
-        if is_full or self._left_until <= now or (number and taken[number // 2] <= now):
+        if excess >= 0 or self._left_until <= now or (number and taken[number // 2] <= now):
             self._expire(now)
-        if self._probe_out:
+            excess = self._excess(urgent=urgent)
+        if self._probe_out is not None and (self._probe_out.urgent or not urgent):
+            return NEVER
+        if not urgent and self._others.count and self.under_way >= self._others.abreast:
             return NEVER
         at = self._closed_until
         if self._left <= 0:
             at = max(at, self._left_until)
-        if self.under_way + len(self._free_at) >= self._quota:
-            at = max(at, self._free_at[0] if self._free_at else NEVER)
+        if excess >= 0:
+            at = max(at, self._frees_at(int(excess), urgent=urgent))
         return at
+
+    def _excess(self, *, urgent: bool) -> float:
+        """Return how many places too few there are for one more to be free, if not below 0."""
+        excess = self.under_way + len(self._free_at) - self._quota
+        return excess if urgent else excess + self._reserve + self._others.count
+
+    def _frees_at(self, nth: int, *, urgent: bool) -> float:
+        """Return when the *nth* place from now, from 0, will be free; inf if nobody knows."""
+        taken = self._free_at
+        if not urgent and self._others.count:
+            return self._others.frees_at(taken, nth)
+        return taken[nth] if nth < len(taken) else NEVER
 
     def _serve(self) -> None:
         """Give places to those who wait, and see to being called when the next is free."""
@@ -272,15 +296,16 @@ class Window:
 
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for rank in self._ranks:
-            while rank:
-                at = self._opens_at(now)
+        for rank, line in zip(Rank, self._ranks, strict=True):
+            urgent = rank is Rank.URGENT
+            while line:
+                at = self._opens_at(now, urgent=urgent)
                 if at > now:
                     self._wake_at(at, loop)
                     return
-                future, _ = rank.popitem(last=False)
+                future, _ = line.popitem(last=False)
                 if not future.done():
-                    future.set_result(self._take())
+                    future.set_result(self._take(urgent=urgent))
         self._wake_at(NEVER, loop)
 
     def _wake_at(self, at: float, loop: "asyncio.AbstractEventLoop") -> None:

@@ -107,6 +107,19 @@ def _whole(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> 
         )
 
 
+def _a_twentieth(limit: "RateLimit") -> int:
+    # What is no number is refused afterwards.
+    return limit.requests // 20 if type(limit.requests) is int else 0
+
+
+def _below_requests(limit: "RateLimit", attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if type(value) is not int or not 0 <= value < limit.requests:
+        raise InvalidRequestError(
+            f"{attribute.name} must be a whole number from 0 to {limit.requests - 1:,},"
+            f" below requests, not {value!r:.60}"
+        )
+
+
 @attrs.frozen
 class RateLimit:
     """
@@ -118,10 +131,16 @@ class RateLimit:
     Attributes:
         requests: How many requests any window may hold, at least 1.
         seconds: The length of the window in seconds, above 0.
+        reserve:
+            How many of *requests* only what lets people in may take, from 0, fewer than all of
+            them: everything else stops before. A twentieth unless given.
     """
 
     requests: int = attrs.field(default=1200, validator=_whole)
     seconds: float = attrs.field(default=300.0, validator=_positive)
+    reserve: int = attrs.field(
+        default=attrs.Factory(_a_twentieth, takes_self=True), validator=_below_requests
+    )
 
 
 @runtime_checkable

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Hashable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from cfsso._headers import remaining, retry_after
+from cfsso._headers import quota, remaining, retry_after
 from cfsso.errors import CfssoError, InvalidRequestError, RateLimitError, WriteState
 from cfsso.transports._call import Call, current
-from cfsso.transports._window import NEVER, Place, Rank, Window
+from cfsso.transports._others import NEVER
+from cfsso.transports._ranks import Rank
+from cfsso.transports._window import Place, Window
 from cfsso.transports.base import RateLimit, Request, Response, Transport
 
 if TYPE_CHECKING:
@@ -35,7 +37,9 @@ class PacingTransport:
     moment before. After a 429, or a 503 with ``Retry-After``, all requests of the
     credential wait for the time that the answer asks, and then one goes first.
     ``Ratelimit`` fields of answers can only slow it down. Whoever waits is served in
-    order; what disables a connector goes first, then what was begun already.
+    order; what disables a connector goes first, then what was begun already. The
+    reserve of the limit is for what disables: everything else stops when no more is
+    left, by its own count and by what those fields say that others left.
 
     All these transports of one event loop that have the same *rate_limit* share what
     is counted by *credential*, and all together send at most 200 requests a second,
@@ -109,8 +113,9 @@ class PacingTransport:
         begun = loop.time()
         lane = self._lanes.of(key, self._limit, begun)
         address = _UNBOUNDED if self._limit is None else self._lanes.address
-        place = lane.try_enter(begun)
-        spot = None if place is None else address.try_enter(begun)
+        urgent = call.urgent
+        place = lane.try_enter(begun, urgent=urgent)
+        spot = None if place is None else address.try_enter(begun, urgent=urgent)
         if place is None or spot is None:
             place, spot = await _places(place, lane, address, request, call, loop)
             begun = loop.time()
@@ -168,10 +173,10 @@ async def _places(
     """
     while True:
         if place is None:
-            place = lane.try_enter(loop.time()) or await lane.enter(request, call, loop)
+            place = await lane.place(request, call, loop)
         call.queued = True
         try:
-            spot = address.try_enter(loop.time()) or await address.enter(request, call, loop)
+            spot = await address.place(request, call, loop)
         except BaseException:
             lane.leave(place, None)
             raise
@@ -185,21 +190,29 @@ async def _places(
 class _Lane:
     """The window of one credential, or of the address."""
 
-    __slots__ = ("seconds", "window")
+    __slots__ = ("_limit", "_policy", "seconds", "window")
 
     def __init__(self, limit: RateLimit | None) -> None:
+        self._limit = limit
+        self._policy = ""
         self.seconds = 0.0 if limit is None else limit.seconds
-        self.window = Window(NEVER if limit is None else limit.requests)
+        self.window = (
+            Window(NEVER)
+            if limit is None
+            else Window(limit.requests, reserve=limit.reserve, seconds=limit.seconds)
+        )
 
-    def try_enter(self, now: float) -> Place | None:
+    def try_enter(self, now: float, *, urgent: bool) -> Place | None:
         """Return a place if there is one at once."""
-        return self.window.try_enter(now)
+        return self.window.try_enter(now, urgent=urgent)
 
-    async def enter(self, request: Request, call: Call, loop: "asyncio.AbstractEventLoop") -> Place:
-        """Wait for a place, if the call may wait as long."""
+    async def place(self, request: Request, call: Call, loop: "asyncio.AbstractEventLoop") -> Place:
+        """Return a place, for which the call waits if it may wait as long."""
         import asyncio
 
         now = loop.time()
+        if (place := self.try_enter(now, urgent=call.urgent)) is not None:
+            return place
         rank = Rank.URGENT if call.urgent else Rank.BEGUN if call.queued else Rank.NEW
         allowed = call.may_wait()
         wait = self.window.estimate(rank, self.seconds, now)
@@ -228,9 +241,19 @@ class _Lane:
                 self.window.close(now + max(seconds, 1.0), for_good=seconds > _LONGEST)
         found = remaining(response.headers) if self.seconds else None
         if found is not None:
+            self._fit_reserve(response.headers.get("ratelimit-policy", ""))
             left, t = found
             seconds = self.seconds if t is None else min(max(t, 1.0), self.seconds)
             self.window.heed(left, now + seconds, now)
+
+    def _fit_reserve(self, policy: str) -> None:
+        """Keep the same share of a limit that is smaller than was said."""
+        if policy == self._policy or self._limit is None:
+            return
+        self._policy, limit = policy, self._limit
+        most = quota(policy)
+        share = limit.reserve if most is None else most * limit.reserve // limit.requests
+        self.window.resize(limit.requests, reserve=min(share, limit.reserve))
 
 
 class _Lanes:
@@ -244,7 +267,7 @@ class _Lanes:
 
     def of(self, key: Hashable, limit: RateLimit | None, now: float) -> _Lane:
         """Return the lane of a credential."""
-        turn = (key,) if limit is None else (key, limit.requests, limit.seconds)
+        turn = (key,) if limit is None else (key, limit.requests, limit.seconds, limit.reserve)
         lane = self._by_key.get(turn)
         if lane is None:
             lane = self._by_key[turn] = _Lane(limit)
@@ -261,9 +284,9 @@ class _Lanes:
 class _Unbounded(_Lane):
     """No limit at all."""
 
-    def try_enter(self, now: float) -> Place:
+    def try_enter(self, now: float, *, urgent: bool) -> Place:
         """Return a place that counts for nothing."""
-        del now
+        del now, urgent
         return _NO_PLACE
 
     def leave(self, place: Place, counted: float | None, *, answered: bool = False) -> None:

@@ -180,6 +180,25 @@ def test_the_question_says_how_much_it_is(typed: str, code: int, run: Any, cloud
     assert ("cfsso: not confirmed: nothing was sent" in ran.err) is (code == 1)
 
 
+@pytest.mark.parametrize("typed", ["y\n", "n\n"])
+@pytest.mark.usefixtures("at_terminal", "virtual_time")
+def test_what_could_not_be_planned_is_asked_about(
+    typed: str, run: Any, cloud: Any, hooked: Any
+) -> None:
+    """What the run has to read again first may be written, so that is a question too."""
+    file = cloud.rollout(f"{cloud.account},{cloud.add()},true,")
+    refused = [cfsso.Response(401, {}, b"")]
+    hooked(lambda _: refused.pop() if refused else None)
+
+    ran = run("apply", file, answer=typed)
+
+    assert (
+        f"Apply {file}: 0 connectors in 0 accounts, 0 to enable, 0 to disable,"
+        " 1 to read again first? [y/N] "
+    ) in ran.err
+    assert (0 if "y" in typed else 1) == ran.code
+
+
 @pytest.mark.usefixtures("virtual_time")
 def test_an_unknown_outcome_exits_4(run: Any, cloud: Any, hooked: Any) -> None:
     """One target of which nothing is known outweighs all others."""

@@ -82,3 +82,11 @@ def test_nothing_is_said_of_cloudflare_itself(args: tuple[str, ...], cloud: Any,
 
     assert 2 == ran.code
     assert [] == ran.banner
+
+
+def test_an_option_may_have_its_value_attached(cloud: Any, run: Any) -> None:
+    """`--emulate=FILE` is said like `--emulate FILE`, and the last one counts."""
+    ran = run("--emulate", "/missing", "list", cloud.account, f"--emulate={cloud.state}")
+
+    assert 0 == ran.code
+    assert [f"{EMULATED}{cloud.state}", LAST] == ran.banner

@@ -1,5 +1,6 @@
 """Files that are named on the command line: pipes, ``-``, and what may be replaced."""
 
+import errno
 import json
 import os
 import shutil
@@ -7,12 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import banners
 import pytest
 
 import cfsso
+from cfsso.fleet import _files
+from cfsso.fleet.plans import KIND, is_plan
 
 
 @pytest.fixture
@@ -269,3 +273,28 @@ def test_part_of_the_package_is_missing(
         " missing: install it again\n"
     )
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_stdin_that_can_t_be_read(run: Any, cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named with the reason; exit 2."""
+
+    def broken() -> bytes:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    stdin = SimpleNamespace(buffer=SimpleNamespace(read=broken))
+    monkeypatch.setattr("cfsso.cli.named_files.sys", SimpleNamespace(stdin=stdin))
+
+    ran = run("plan", "-", "--emulate", cloud.state)
+
+    assert (2, "cfsso: FILE on stdin: Bad file descriptor\n") == (ran.code, ran.err)
+
+
+def test_a_former_plan_is_replaced(run: Any, cloud: Any, tmp_path: Path) -> None:
+    """Whatever else is missing by then, a plan may stand in the place of a plan."""
+    file = cloud.rollout(f"{cloud.account},{cloud.add()},true,")
+    out = tmp_path / "the.plan"
+    for _ in range(2):
+        assert 0 == run("plan", file, "--out", str(out), "--emulate", cloud.state).code
+
+    _files.check_place(out, KIND, {"the token file": tmp_path / "missing"})
+    assert is_plan(out.read_bytes())

@@ -1,14 +1,19 @@
 """`cfsso runs`, and `last` in place of a journal."""
 
+import datetime as dt
 import fcntl
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 import cfsso
+from cfsso.cli import runs
+from cfsso.fleet import Run, RunKind
+from cfsso.fleet._journal import Journal
 
 
 @pytest.fixture
@@ -197,3 +202,46 @@ def test_one_file_is_listed_once(run: Any, files: list[str], tmp_path: Path) -> 
     assert 1 == len(listed(run))
     shutil.rmtree(tmp_path / "state")
     assert [] == listed(run)
+
+
+def test_a_rescue_among_the_runs(run: Any, cloud: Any, hooked: Any) -> None:
+    """It is listed as what it is; one that was cut off can't be resumed."""
+    hooked(lambda _: None)
+    cloud.add(enabled=True)
+    assert 0 == run("break-glass", cloud.account, "--yes").code
+
+    (found,) = listed(run)
+
+    assert ("break-glass", "finished") == (found["run"], found["state"])
+    cut = Run(number=1, kind=RunKind.BREAK_GLASS, begun=dt.datetime.now(dt.UTC))
+    assert "cut off" == runs._state("/missing", cut, {"unknown": 1})
+    over = attrs.evolve(cut, ended=cut.begun)
+    assert "finished" == runs._state("/missing", over, {"unknown": 1})
+
+
+async def test_a_journal_in_which_no_run_began(tmp_path: Path) -> None:
+    """It is listed without one; one that has gone meanwhile is unreadable."""
+    path = str(tmp_path / "run.cfsso")
+    journal = await Journal.create(path)
+    shutil.copy(path, f"{path}.copy")
+    await journal.aclose()
+
+    found = await runs.entry(f"{path}.copy")
+    gone = await runs.entry(path)
+
+    assert ("no run began", None) == (found.state, found.run)
+    assert ("unreadable", 0.0) == (gone.state, gone.modified)
+    assert found.when > gone.when
+
+
+def test_last_is_by_when_a_run_began(run: Any, files: list[str], tmp_path: Path) -> None:
+    """A file that was touched later is no later run, nor one without a run."""
+    first, second = (str(tmp_path / name) for name in ("1.cfsso", "2.cfsso"))
+    assert 0 == run("apply", files[0], "--yes", "--journal", first).code
+    assert 0 == run("apply", files[1], "--yes", "--journal", second).code
+    later = Path(second).stat().st_mtime + 60
+    os.utime(first, (later, later))
+
+    assert f"cfsso: last is {second}: " in run("report", "last").err
+    os.utime(second, (later + 60, later + 60))
+    assert f"cfsso: last is {second}: " in run("report", "last").err

@@ -1,9 +1,12 @@
 """Standard streams that are closed, full, or do not block."""
 
+import errno
+import io
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +16,8 @@ import banners
 import pytest
 
 import cfsso
+from cfsso.cli import streams
+from cfsso.cli.app import app
 
 # As a shell closes them; subprocess itself can't.
 _CLOSING = ("-c", "import os, sys\nos.close({})\nos.execv(sys.executable, sys.argv[1:])")
@@ -225,3 +230,174 @@ def test_a_reader_that_leaves_a_pipe_that_does_not_block(cloud: Any, spawn: Any)
     _, err = process.communicate(timeout=30)
 
     assert (1, "") == (process.returncode, banners.without(err))
+
+
+def test_a_closed_descriptor_becomes_the_null_device() -> None:
+    """One that is open stays what it is."""
+    number = os.open(os.devnull, os.O_RDWR)
+    os.close(number)
+
+    streams._fill(number)
+    streams._fill(number)
+
+    assert os.path.samestat(Path(os.devnull).stat(), os.fstat(number))
+    assert os.get_inheritable(number)
+    os.close(number)
+
+
+@pytest.mark.parametrize("device", [os.devnull, "/no/such/device"])
+def test_streams_that_are_missing(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They can be read and written, also where there is no null device; lost results are known."""
+    monkeypatch.setattr(os, "devnull", device)
+    monkeypatch.setattr(streams._Lost, "stdout", False)
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+
+    streams.prepare()
+
+    assert "" == sys.stdin.read()
+    assert b"" == sys.stdin.buffer.read()
+    for stream in (sys.stdout, sys.stderr):
+        assert not stream.isatty()
+        stream.write("lost\n")
+        stream.flush()
+    assert streams.results_are_lost()
+
+
+def test_the_process_s_own_streams_are_made_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a program has put in their place is left alone."""
+    reader, writer = os.pipe()
+    other = io.StringIO()
+    with os.fdopen(writer, "w", encoding="latin-1") as own, os.fdopen(reader, "rb") as found:
+        monkeypatch.setattr(sys, "stdout", own)
+        monkeypatch.setattr(sys, "__stdout__", own)
+        monkeypatch.setattr(sys, "stderr", other)
+        monkeypatch.setattr(streams._Lost, "stdout", True)
+
+        streams.prepare()
+        sys.stdout.write("caf\xe9 \u2713")
+        sys.stdout.flush()
+
+        assert sys.stderr is other
+        assert not streams.results_are_lost()
+        assert own.fileno() == sys.stdout.fileno()
+        assert b"caf\xe9 \\u2713" == os.read(found.fileno(), 100)
+
+
+@pytest.mark.parametrize("forgiving", [False, True])
+def test_a_pipe_that_does_not_block_is_waited_for(forgiving: bool) -> None:  # noqa: FBT001 - a case
+    """All of it arrives; once the reader has gone it is an error, or nothing at all."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    raw = streams._Descriptor(writer, forgiving=forgiving)
+    stream = io.BufferedWriter(raw)
+    found: list[bytes] = []
+    thread = threading.Thread(target=lambda: found.append(slowly(reader, 65536)))
+
+    thread.start()
+    stream.write(b"x" * 1_000_000)
+    stream.flush()
+    os.close(writer)
+    thread.join(30)
+    os.close(reader)
+
+    assert [1_000_000] == [len(part) for part in found]
+    reader, writer = os.pipe()
+    os.close(reader)
+    gone = streams._Descriptor(writer, forgiving=forgiving)
+    if forgiving:
+        assert 3 == gone.write(b"abc")
+    else:
+        with pytest.raises(streams.OutputError) as caught:
+            gone.write(b"abc")
+        assert errno.EPIPE == caught.value.errno
+    os.close(writer)
+
+
+@pytest.mark.parametrize(("changes", "code"), [(False, 1), (True, 1)])
+def test_lost_results_are_no_success(
+    changes: bool,  # noqa: FBT001 - a case
+    code: int,
+    run: Any,
+    cloud: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever asked what there is to change got no answer; a usage error stays one."""
+    monkeypatch.setattr(streams._Lost, "stdout", True)
+    file = cloud.rollout(f"{cloud.account},{cloud.add(enabled=not changes)},true,")
+
+    ran = run("plan", file, "--detailed-exitcode", "--emulate", cloud.state)
+
+    assert code == ran.code
+    assert ran.err.endswith("cfsso: stdout is closed: the results are lost\n")
+    assert 2 == run("plan").code
+
+
+def test_what_the_system_refuses_is_named_by_where_it_began(
+    run: Any, cloud: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that is not about the results does not say so; exit 1, no traceback."""
+    for error, said in (
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/some/file"),
+            "/some/file: Permission",
+        ),
+        (OSError("no usable folder"), "no usable folder"),
+    ):
+        monkeypatch.setattr("cfsso.cli.session.Session.run", _raising(error))
+        ran = run("list", cloud.account, "--emulate", cloud.state)
+        assert (1, "") == (ran.code, ran.out)
+        assert ran.err.startswith(f"cfsso: {said}")
+
+
+def _raising(error: Exception) -> Any:
+    def run(*_: object, **__: object) -> None:
+        raise error
+
+    return run
+
+
+def test_help_whose_reader_has_gone_is_quiet(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that goes away ends it without a word; a disk that is full has one line."""
+    for number, said in (
+        (errno.EPIPE, ""),
+        (errno.ENOSPC, "cfsso: can't write the results: No space left on device\n"),
+    ):
+        error = streams.OutputError(number, os.strerror(number))
+        monkeypatch.setattr("cfsso.cli.app.App.get_help", _raising(error))
+        ran = run("--help")
+        assert (1, said) == (ran.code, ran.err)
+
+
+def test_no_place_for_a_temporary_journal(
+    run: Any, cloud: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without any folder for it, a rehearsal says so and what to do; exit 2."""
+    error = FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+    monkeypatch.setattr("tempfile.TemporaryDirectory", _raising(error))
+    file = cloud.rollout(f"{cloud.account},{cloud.add()},true,")
+
+    ran = run("apply", file, "--yes", "--emulate", cloud.state)
+
+    assert (2, "") == (ran.code, ran.out)
+    assert ran.err.endswith(
+        "cfsso: no place for the journal: No usable temporary directory found:"
+        " give --journal FILE; nothing was sent\n"
+    )
+
+
+def test_a_bug_does_not_hide_the_journal(
+    cloud: Any,
+    hooked: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever ends a run, its journal and the way on are said."""
+    hooked(lambda _: None)
+    monkeypatch.setattr("cfsso.cli.running.Running._take", _raising(RuntimeError("a bug")))
+    file = cloud.rollout(f"{cloud.account},{cloud.add()},true,")
+    journal = tmp_path / "run.cfsso"
+    with pytest.raises(RuntimeError, match="a bug"):
+        app.main(["apply", file, "--yes", "--journal", str(journal)])
+    assert capsys.readouterr().err.endswith(f"\ncfsso: journal: {journal}\n")

@@ -146,3 +146,23 @@ def test_an_account_without_a_token_is_named(
     assert 2 == ran.code
     assert f"api_token for account {other} is missing" in ran.err
     assert "a-token" not in ran.err
+
+
+def test_a_path_that_is_none_is_refused() -> None:
+    """It is one line, as of any other file."""
+    with pytest.raises(cfsso.InvalidRequestError, match="no name of a file"):
+        read("a\0b")
+
+
+def test_a_warning_comes_once(
+    run: Any, cloud: Any, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often a command asks for its connectors, it warns of a key once."""
+    url = serve(cloud.emulator)
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "cfk_canary")
+    file = cloud.rollout(f"{cloud.account},{cloud.add()},true,")
+
+    ran = run("--base-url", url, "apply", file, "--yes")
+
+    assert 0 == ran.code
+    assert 1 == ran.err.count("warning: the token is a Global API Key")

@@ -285,3 +285,35 @@ def test_a_journal_that_failed_before_the_run_began(
     assert ["not_attempted"] * 3 == [record["status"] for record in ran.records]
     assert "hint" not in ran.err
     assert ran.err.endswith("cfsso: can't be written: database or disk is full; start again\n")
+
+
+def test_a_journal_that_may_hold_a_write_is_kept(
+    run: Any, cloud: Any, hooked: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """If it can't be seen that nothing is in it, it stays and is named."""
+
+    async def broken(_path: object) -> None:
+        """Fail to read."""
+        raise cfsso.JournalError("can't be read")
+
+    hooked(lambda _: None)
+    monkeypatch.setattr("cfsso.fleet.read_journal", broken)
+
+    ran = run("apply", cloud.rollout(f"{cloud.account},{cloud.add(enabled=True)},true,"), "--yes")
+
+    (journal,) = kept(tmp_path)
+    assert ran.err.endswith(f"cfsso: journal: {journal}\n")
+
+
+def test_a_rescue_is_not_resumed(run: Any, cloud: Any, hooked: Any, tmp_path: Path) -> None:
+    """What can't be gone on with is refused by its journal, without a hint to try it again."""
+    hooked(lambda _: None)
+    cloud.add(enabled=True)
+    journal = str(tmp_path / "rescue.cfsso")
+    assert 0 == run("break-glass", cloud.account, "--yes", "--journal", journal).code
+
+    ran = run("resume", journal)
+
+    assert (2, "") == (ran.code, ran.out)
+    assert "hint" not in ran.err
+    assert 0 == run("revert", journal, "--yes").code

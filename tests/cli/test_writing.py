@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import cfsso
+from cfsso.transports._call import current
 
 UNKNOWN = cfsso.WriteState.UNKNOWN
 # What is older than that was surely there before, whatever clock dated it.
@@ -391,3 +392,20 @@ def test_a_look_that_fails_before_a_write(run: Any, cloud: Any) -> None:
 
     assert 1 == ran.code
     assert ["GET"] == methods(cloud)
+
+
+@pytest.mark.parametrize("command", [("disable",), ("update", "--disabled")], ids=" ".join)
+def test_a_disable_is_urgent_to_its_end(
+    command: tuple[str, ...], run: Any, cloud: Any, hooked: Any
+) -> None:
+    """Neither its write nor the read after it stands in line behind anything else."""
+    seen: list[tuple[str, bool]] = []
+
+    def look(request: cfsso.Request) -> None:
+        seen.append((request.method, current().urgent))
+
+    hooked(look)
+    name, *options = command
+
+    assert 0 == run(name, cloud.account, cloud.add(enabled=True), *options).code
+    assert [("PATCH", True), ("GET", True)] == seen

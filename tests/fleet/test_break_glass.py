@@ -728,6 +728,28 @@ async def drill(cloud: cfsso.CloudflareEmulator, **token: Any) -> list[Outcome]:
     return [o async for o in break_glass(connectors, cloud.accounts, drill=True)]
 
 
+@pytest.mark.parametrize(
+    ("status", "total"), [(Status.UNCHANGED, 0), (Status.UNCHANGED, None), (Status.FAILED, 2)]
+)
+async def test_a_null_is_an_account_without_connectors(status: Status, total: int | None) -> None:
+    """Unless it says that there are some: then nobody was let in."""
+    null = success(None, result_info={"total_count": total})
+
+    [outcome] = await rescue(Scripted(null), clouds().accounts or ["a" * 32])
+
+    assert status is outcome.status
+    assert (status is Status.FAILED) is ("hides 2" in str(outcome.error))
+
+
+async def test_a_drill_of_a_token_that_ends_when_utc_does_not() -> None:
+    """Any time can be told, with its own offset if need be."""
+    end = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.timezone(dt.timedelta(hours=-1)))
+
+    *_, whole = await drill(clouds("on"), expires_on=end)
+
+    assert "the token works until 9999-12-31 23:59:59 -01:00" == whole.note
+
+
 async def test_a_drill_writes_nothing() -> None:
     """It names what would be disabled, and says that the token works and until when."""
     cloud = clouds("on", "off")

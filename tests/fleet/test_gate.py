@@ -155,7 +155,7 @@ async def test_a_lost_answer_that_a_read_settles_is_no_failure() -> None:
 
 @pytest.mark.parametrize("canary", [1, 2])
 async def test_the_canary_goes_alone(canary: int) -> None:
-    """No other account is written before the first ones are green; then waves double."""
+    """Nothing else is written before the first ones have succeeded; then waves double."""
     world = World.of("verified", accounts=12)
     begun: list[tuple[float, str]] = []
 
@@ -176,7 +176,71 @@ async def test_the_canary_goes_alone(canary: int) -> None:
     assert [1.0, 3.0, 5.0] == [*waves][:3]
 
 
-async def test_a_canary_that_is_not_green_stops_the_run() -> None:
+async def test_the_canary_counts_connectors_inside_an_account() -> None:
+    """Of an account of twenty one is written and read back, and then waves that double."""
+    world = World.of(*["verified"] * 20)
+    transport = Slow(world.cloud)
+
+    outcomes = await world.run(transport, canary=1)
+
+    assert {Status.CHANGED: 20} == counted(outcomes)
+    waves = [1, 2, 4, 8, 5]
+    expected = ["GET"]
+    for wave in waves:
+        expected += [*["PATCH"] * wave, "GET"]
+    assert expected == transport.seen
+
+
+async def test_the_canary_counts_connectors_over_accounts() -> None:
+    """Never more connectors were written and not read back than have succeeded, plus the canary."""
+    world = World.of(*["verified"] * 5, accounts=8)
+    written: set[str] = set()
+    succeeded: set[str] = set()
+    beyond = list[tuple[int, int]]()
+
+    class Counting(Slow):
+        async def send(self, request: cfsso.Request) -> cfsso.Response:
+            if request.is_write:
+                written.add(request.path)
+                if len(written - succeeded) > 2 + len(succeeded):
+                    beyond.append((len(written), len(succeeded)))
+            answer = await super().send(request)
+            if not request.is_write:
+                succeeded.update(path for path in written if path.startswith(request.path))
+            return answer
+
+    transport = Counting(world.cloud)
+
+    outcomes = await world.run(transport, canary=2)
+
+    assert {Status.CHANGED: 40} == counted(outcomes)
+    assert [] == beyond
+    assert len(transport.seen) <= 4 * 40
+
+
+async def test_a_canary_inside_an_account_stops_the_rest_of_it() -> None:
+    """If the one connector that went alone does not succeed, no other of its account is written."""
+    world = World.of(*["verified"] * 20)
+    transport = Slow(world.cloud, refusing(world.changes[:1]))
+
+    outcomes = await world.run(transport, canary=1)
+
+    assert {Status.FAILED: 1, Status.NOT_ATTEMPTED: 19} == counted(outcomes)
+    assert ["GET", "PATCH", "GET"] == transport.seen
+
+
+async def test_one_connector_goes_alone_unless_told() -> None:
+    """Whoever says nothing of a canary has one."""
+    world = World.of("verified", "verified", accounts=3)
+    transport = Slow(world.cloud, refusing(world.changes))
+
+    run = apply(cfsso.AsyncSSOConnectors(transport), world.changes)
+    outcomes = [outcome async for outcome in run]
+
+    assert {Status.FAILED: 1, Status.NOT_ATTEMPTED: 5} == counted(outcomes)
+
+
+async def test_a_canary_that_did_not_succeed_stops_the_run() -> None:
     """Whatever max_failures says, nothing else is written."""
     world = World.of("verified", accounts=5)
     transport = Slow(world.cloud, refusing(world.changes[:1]))

@@ -266,3 +266,89 @@ async def test_a_stop_while_single_reads_wait() -> None:
     assert [Status.NOT_ATTEMPTED] * 3 == [outcome.status for outcome in outcomes]
     assert 50.0 == asyncio.get_running_loop().time()
     assert {asyncio.current_task()} == asyncio.all_tasks()
+
+
+class Swallowing:
+    """A way whose waits take no notice of a cancellation, and then do what they were to do."""
+
+    def __init__(self, inner: cfsso.Transport, *, times: int) -> None:
+        self._inner = inner
+        self._times = times
+        self.swallowed = 0
+
+    async def send(self, request: cfsso.Request) -> cfsso.Response:
+        """Send *request*, again if that was cancelled."""
+        while True:
+            try:
+                return await self._inner.send(request)
+            except asyncio.CancelledError:
+                if self.swallowed >= self._times:
+                    raise
+                self.swallowed += 1
+
+    async def aclose(self) -> None:
+        """Hold nothing."""
+
+
+@pytest.mark.parametrize("times", [1, 3, 10_000])
+async def test_a_cancellation_that_is_swallowed_ends_nothing(times: int) -> None:
+    """What goes on although it was given up has its result, and the run goes on."""
+    world = World.of("verified", "verified", accounts=6)
+    limit = cfsso.RateLimit(requests=4, seconds=100)
+    paced = cfsso.PacingTransport(Through(world.cloud), rate_limit=limit)
+    transport = Swallowing(paced, times=times)
+    connectors = cfsso.AsyncSSOConnectors(cfsso.RetryingTransport(transport))
+
+    outcomes = [outcome async for outcome in apply(connectors, world.changes, canary=0)]
+
+    assert [Status.CHANGED] * 12 == [outcome.status for outcome in outcomes]
+    assert transport.swallowed
+    assert {asyncio.current_task()} == asyncio.all_tasks()
+
+
+@pytest.mark.parametrize("failing", [False, True])
+async def test_a_credential_that_swallows_a_cancellation(failing: bool) -> None:  # noqa: FBT001
+    """So does what is asked for the credential, as by `asyncio.wait_for` before Python 3.12."""
+    world = World.of("verified", accounts=12)
+
+    async def credential(_account_id: str) -> str:
+        """Take two seconds, whatever happens."""
+        for _ in range(2):
+            try:
+                await asyncio.sleep(1)
+            except asyncio.CancelledError:
+                if failing:
+                    raise ValueError from None
+        return "token"
+
+    limit = cfsso.RateLimit(requests=5, seconds=1.2)
+    paced = cfsso.PacingTransport(Through(world.cloud), rate_limit=limit, credential=credential)
+    connectors = cfsso.AsyncSSOConnectors(cfsso.RetryingTransport(paced))
+
+    run = apply(connectors, world.changes, canary=0)
+    statuses = {outcome.status async for outcome in run}
+
+    assert {Status.CHANGED} == statuses if not failing else Status.CHANGED in statuses
+    assert {asyncio.current_task()} == asyncio.all_tasks()
+
+
+async def test_being_cancelled_by_others_while_one_is_swallowed() -> None:
+    """A run that is cancelled by its caller ends, whoever swallows what."""
+    world = World.of("verified", "verified", accounts=3)
+    paced = cfsso.PacingTransport(
+        Through(world.cloud), rate_limit=cfsso.RateLimit(requests=3, seconds=100)
+    )
+    connectors = cfsso.AsyncSSOConnectors(Swallowing(paced, times=4))
+
+    async def take() -> None:
+        """Take all outcomes."""
+        async for _ in apply(connectors, world.changes, canary=0):
+            pass
+
+    task = asyncio.create_task(take())
+    await asyncio.sleep(50)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert {asyncio.current_task()} == asyncio.all_tasks()

@@ -2,13 +2,16 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, Iterable
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from crashes import crash
+from failing_vfs import FailingVfs, Fault, failing_vfs
 from worlds import Through, World
 
 import cfsso
@@ -446,3 +449,135 @@ async def test_what_was_under_way_in_an_account_without_a_token(tmp_path: Path) 
     assert [] == transport.seen
     (outcome,) = await resumed(world, journal)
     assert Status.CHANGED is outcome.status
+
+
+@pytest.fixture
+def vfs() -> Iterator[FailingVfs]:
+    """Return what lets SQLite's operations fail."""
+    with failing_vfs() as found:
+        if found is None:
+            pytest.skip("the symbols of this Python's SQLite can't be found")
+        yield found
+
+
+@pytest.mark.parametrize("fault", [Fault.FULL, Fault.SYNC])
+@pytest.mark.parametrize("number", [1, 2, 5, 12, 25])
+async def test_one_outcome_for_each_target_on_a_disk_that_fails(
+    vfs: FailingVfs, fault: Fault, number: int, tmp_path: Path
+) -> None:
+    """Whenever that is in a run, each target has one outcome, and a resume does the rest."""
+    world = World.of("verified", "verified", accounts=20)
+    connectors = cfsso.AsyncSSOConnectors(Through(world.cloud))
+    run = apply(connectors, world.changes, journal=tmp_path / "j", canary=0, concurrency=4)
+    outcomes = [await anext(run)]
+    vfs.arm(fault, number, for_ever=True)
+
+    with pytest.raises(cfsso.JournalError):
+        await take(run, outcomes)
+    vfs.heal()
+
+    assert [1] * 40 == list(Counter(outcome.change for outcome in outcomes).values())
+    again = in_order(world, await resumed(world, tmp_path / "j"))
+    assert {Status.CHANGED} == {outcome.status for outcome in again}
+
+
+@pytest.mark.parametrize("fault", [Fault.FULL, Fault.SYNC])
+@pytest.mark.parametrize("number", [1, 2, 5, 12, 25])
+@pytest.mark.parametrize("done", [False, True])
+async def test_one_outcome_for_each_target_of_a_resume_on_a_disk_that_fails(  # noqa: PLR0913, PLR0917 - two fixtures
+    vfs: FailingVfs,
+    fault: Fault,
+    number: int,
+    done: bool,  # noqa: FBT001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was settled and could not be written down has no second outcome."""
+    world = World.of("verified", "verified", accounts=20)
+    journal = await crash(
+        world,
+        tmp_path / "j",
+        30,
+        lambda connectors, path: apply(connectors, world.changes, journal=path, canary=0),
+        done=done,
+    )
+    in_flight = Journal.in_flight
+
+    async def fill(self: Journal) -> Any:
+        """Let the disk be full from now on."""
+        vfs.arm(fault, number, for_ever=True)
+        return await in_flight(self)
+
+    monkeypatch.setattr(Journal, "in_flight", fill)
+    run = resume(cfsso.AsyncSSOConnectors(Through(world.cloud)), journal)
+    outcomes: list[Outcome] = []
+
+    with pytest.raises(cfsso.JournalError):
+        await take(run, outcomes)
+    vfs.heal()
+
+    assert [1] * 40 == list(Counter(outcome.change for outcome in outcomes).values())
+    monkeypatch.undo()
+    again = in_order(world, await resumed(world, journal))
+    assert {Status.CHANGED} == {outcome.status for outcome in again}
+
+
+async def take(run: AsyncGenerator[Outcome, None], outcomes: list[Outcome]) -> None:
+    """Take the outcomes that there are."""
+    async for outcome in run:
+        outcomes.append(outcome)  # noqa: PERF401 - those before an error count
+
+
+async def test_a_journal_that_can_not_be_read_in_the_middle_of_an_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a target needs can't be found out any more: each target has its outcome all the same."""
+    world = World.of("verified", "verified", accounts=2)
+    connectors = cfsso.AsyncSSOConnectors(Through(world.cloud))
+    moved = await cfsso.fleet.plan(connectors, world.changes)
+
+    async def fails(_self: Journal, _position: int) -> Any:
+        raise cfsso.JournalError("the file is gone")
+
+    monkeypatch.setattr(Journal, "find", fails)
+    found = [outcome async for outcome in apply(connectors, moved, journal=tmp_path / "j")]
+
+    assert [Status.CHANGED] * 4 == [outcome.status for outcome in found]
+
+
+@pytest.mark.parametrize(("canary", "expected"), [(None, 1), (0, 0), (3, 3)])
+async def test_a_resume_has_the_canary_of_its_run(
+    canary: int | None, expected: int, tmp_path: Path
+) -> None:
+    """It is recorded with the run: one unless told, and none if the run was to have none."""
+    world = World.of(*["verified"] * 8)
+    options = {} if canary is None else {"canary": canary}
+    stop = asyncio.Event()
+    stop.set()
+    connectors = cfsso.AsyncSSOConnectors(Through(world.cloud))
+    run = apply(connectors, world.changes, journal=tmp_path / "j", stop=stop, **options)
+    assert {Status.NOT_ATTEMPTED} == {outcome.status async for outcome in run}
+    transport = Through(world.cloud)
+
+    assert [Status.CHANGED] * 8 == [
+        o.status for o in await resumed(world, tmp_path / "j", transport)
+    ]
+
+    first = (transport.seen.index("GET", 1) - 1) if expected else 8
+    assert (expected or 8) == first
+
+
+async def test_the_journal_of_a_rescue_is_not_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has nothing that is to be done; nothing is sent."""
+    world = World.of("verified")
+    with monkeypatch.context() as patch:
+        kinds = SimpleNamespace(APPLY=cfsso.fleet.RunKind.BREAK_GLASS)
+        patch.setattr("cfsso.fleet.run.RunKind", kinds)
+        await world.run(journal=tmp_path / "j")
+    transport = Through(world.cloud)
+
+    with pytest.raises(cfsso.InvalidRequestError, match="the journal of a rescue"):
+        await resumed(world, tmp_path / "j", transport)
+    assert [] == transport.seen

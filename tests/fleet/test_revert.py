@@ -262,6 +262,30 @@ async def test_a_late_write_is_taken_back_too(tmp_path: Path) -> None:
     assert [(False, False)] == shown(world)
 
 
+async def test_the_wait_for_a_late_write_is_told(tmp_path: Path) -> None:
+    """A revert that waits says once why, and for how long."""
+    world = World.of("verified", "verified", accounts=2)
+    journal = await crash(
+        world,
+        tmp_path / "j",
+        2,
+        lambda connectors, path: apply(connectors, world.changes, journal=path, canary=0),
+        done=False,
+    )
+    events: list[cfsso.Event] = []
+    connectors = cfsso.AsyncSSOConnectors(Through(world.cloud), on_event=events.append)
+    begun = asyncio.get_running_loop().time()
+
+    outcomes = [outcome async for outcome in revert(connectors, journal)]
+
+    assert outcomes
+    (wait,) = [event for event in events if event.reason == "in flight"]
+    assert (cfsso.EventKind.WAIT, "revert", "") == (wait.kind, wait.operation, wait.account_id)
+    assert 29.0 < wait.seconds <= 30.0
+    assert wait.seconds == asyncio.get_running_loop().time() - begun
+    assert [(False, False)] * 4 == shown(world)
+
+
 async def test_what_can_not_be_settled_is_not_green(tmp_path: Path) -> None:
     """While a write of the run may still arrive its connector is unknown, whatever it shows."""
     world = World.of("verified")

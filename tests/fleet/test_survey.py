@@ -73,6 +73,21 @@ async def test_a_list_of_more_than_a_megabyte_costs_one_read() -> None:
     assert 4_000 == len(made.writes)
 
 
+async def test_what_a_list_hides_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """What it shows is planned all the same."""
+    world = World.of("verified")
+    shown_ = success(
+        [shown(id=world.changes[0].sso_connector_id, enabled=False)],
+        result_info={"total_count": 4},
+    )
+    connectors, transport = over(world.cloud, lambda _: shown_)
+
+    made = await plan(connectors, world.changes)
+
+    assert ([CHANGE], ["GET"]) == ([row.action for row in made.rows], transport.seen)
+    assert "the list hides 3 of the connectors" in caplog.text
+
+
 @pytest.mark.parametrize(
     "reply", [LOST, *map(failure, (401, 408, 425, 429, 500, 503)), success({})], ids=repr
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
-from scripted import failure, respond, success
+from scripted import failure, respond, shown, success
 from worlds import Reply, Through
 
 import cfsso
@@ -103,6 +103,13 @@ class Move:
         connectors = cfsso.AsyncSSOConnectors(Through(self.cloud, self.rule))
         options = {"on_confirmed": self.confirmed.append, **options}
         return await transfer(connectors, domain, source=self.source, target=self.target, **options)
+
+
+def raw(move: Move, account: str) -> dict[str, Any]:
+    """Return the account's connector of the domain as the API shows it."""
+    path = f"/accounts/{account}/sso_connectors/{move.connector(account).id}"
+    found = json.loads(move.cloud.handle(cfsso.Request("GET", path)).body)["result"]
+    return dict(found)
 
 
 def statuses(outcomes: tuple[Outcome, Outcome]) -> list[Status]:
@@ -276,6 +283,93 @@ async def test_of_several_connectors_the_one_that_matters_is_taken() -> None:
         move.cloud.add_connector(account, email_domain=DOMAIN, enabled=enabled, status="verified")
 
     assert [Status.CHANGED, Status.CHANGED] == statuses(await move.run())
+
+
+ODD = {"updated_on": 7}
+
+
+@pytest.mark.parametrize("odd", [{"email_domain": "other.example", **ODD}, {"enabled": 7}])
+async def test_what_is_odd_of_another_domain_is_in_nobody_s_way(odd: dict[str, Any]) -> None:
+    """It costs no request, however many there are."""
+    move = Move.of()
+    others = [
+        shown(**{"id": f"{n:032}", "email_domain": "other.example", **odd}) for n in range(50)
+    ]
+    lists = [success([*others, raw(move, move.target)])]
+    move.reply("list target", *lists)
+
+    assert [Status.CHANGED, Status.CHANGED] == statuses(await move.run())
+    assert [*LOOK, *DISABLE, *ENABLE, "list source"] == move.seen
+
+
+async def test_an_odd_one_of_the_domain_is_read_by_itself() -> None:
+    """What a list shows in part only may be whole by itself; once a list is enough."""
+    move = Move.of()
+    move.reply("list target", *[lambda: success([{**raw(move, move.target), **ODD}])] * 2)
+
+    assert [Status.CHANGED, Status.CHANGED] == statuses(await move.run())
+    assert ["get target"] * 2 == [step for step in move.seen if step.startswith("get")]
+    assert (False, True) == move.enabled
+
+
+async def test_an_odd_one_that_can_t_be_read_is_not_moved() -> None:
+    """Nothing is written before all is known of both sides."""
+    move = Move.of()
+    odd = {**raw(move, move.target), **ODD}
+    move.reply("list target", success([odd])).reply("get target", success(odd))
+
+    outcomes = await move.run()
+
+    assert [Status.NOT_ATTEMPTED, Status.FAILED] == statuses(outcomes)
+    assert isinstance(outcomes[1].error, cfsso.APIResponseValidationError)
+    assert (True, False) == move.enabled
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        success([], result_info={"total_count": 3}),
+        success(None, result_info={"total_count": 3}),
+        success([{"id": None}]),
+    ],
+    ids=["left out", "null", "no id"],
+)
+async def test_a_list_that_hides_something_shows_no_absence(hidden: cfsso.Response) -> None:
+    """The domain may be among what is hidden; a connector that is known is read by itself."""
+    first = await Move.of().reply("list source", hidden).run()
+    later = Move.of().reply("list source", None, hidden)
+    outcomes = await later.run()
+
+    assert [Status.FAILED, Status.NOT_ATTEMPTED] == statuses(first)
+    assert "the domain may be among them" in str(first[0].error)
+    assert [Status.CHANGED, Status.CHANGED] == statuses(outcomes)
+    assert 1 == later.seen.count("get source")
+
+
+async def test_one_whose_domain_can_t_be_read_may_be_of_any() -> None:
+    """An account that has such a one may have the domain."""
+    outcomes = await Move.of().reply("list source", success([shown(email_domain=7)])).run()
+
+    assert [Status.FAILED, Status.NOT_ATTEMPTED] == statuses(outcomes)
+
+
+async def test_what_is_gone_from_a_list_that_hides_something() -> None:
+    """What a read of its own does not find is not there."""
+    move = Move.of()
+    hidden = success([], result_info={"total_count": 3})
+    move.reply("list source", None, hidden).reply("get source", failure(404))
+
+    outcomes = await move.run()
+
+    assert Status.CONFLICT is outcomes[0].status
+    assert (None, 1) == (outcomes[0].after, outcomes[0].attempts)
+
+
+async def test_an_account_shown_as_null_has_no_connector() -> None:
+    """So there is nothing to move to."""
+    outcomes = await Move.of().reply("list target", success(None)).run()
+
+    assert [Status.BLOCKED, Status.BLOCKED] == statuses(outcomes)
 
 
 async def test_a_connector_without_an_id_may_be_any() -> None:

@@ -34,6 +34,11 @@ class Jittery:
         """Hold nothing."""
 
 
+def usable(limit: cfsso.RateLimit) -> cfsso.RateLimit:
+    """Return what of *limit* everything but what lets people in may use."""
+    return cfsso.RateLimit(limit.requests - limit.reserve, limit.seconds, reserve=0)
+
+
 def worst(times: Sequence[float], seconds: float) -> int:
     """Return how many of *times*, which are in order, the fullest window holds."""
     most, window = 0, deque[float]()

@@ -1,9 +1,11 @@
 """An account of 50,000 connectors is rescued, and only what is kept of a list costs memory."""
 
 import asyncio
+import itertools
 import json
 import tracemalloc
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -88,3 +90,53 @@ async def test_a_rescue() -> None:
         if outcome.status is OutcomeStatus.CHANGED
     ]
     assert [made[-1].id] == [connector.id for connector in listed if not connector.enabled]
+
+
+def bomb() -> Iterator[bytes]:
+    """Yield an answer that unpacks to a GiB of blanks."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    blanks = b" " * MIB
+    first, again = (packer.compress(blanks) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    yield http(first + 1023 * again, "Content-Encoding: gzip")
+
+
+def endless(start: bytes, again: bytes) -> Iterator[bytes]:
+    """Yield an answer that goes on for ever."""
+    yield b"HTTP/1.1 200 OK\r\n\r\n" + start
+    yield from itertools.repeat(again * (65536 // len(again)))
+
+
+@pytest.mark.parametrize(
+    ("said", "pieces"),
+    [
+        ("more than 67108864 bytes", bomb),
+        ("more than 67108864 bytes", lambda: endless(b'{"result":[', b" ")),
+        ("a value of more than 1048576 characters", lambda: endless(b'{"result":["', b"a")),
+        ("a value of more than 1048576 characters", lambda: endless(b'{"x":[1', b",2")),
+        ("expected object at $", lambda: endless(b"\0", b"\0")),
+    ],
+    ids=["bomb", "blanks", "item", "member", "no JSON"],
+)
+async def test_a_list_without_end(said: str, pieces: Callable[[], Iterator[bytes]]) -> None:
+    """It is refused for its size, by a client that never has more than some MiB of it."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        for piece in pieces():
+            writer.write(piece)
+            await writer.drain()
+
+    async with (
+        raw_server(serve) as url,
+        cfsso.connect(api_token="t", base_url=url) as connectors,
+    ):
+        tracemalloc.start()
+        try:
+            with pytest.raises(cfsso.APIResponseValidationError) as refused:
+                await connectors.list(account_id=ACCOUNT)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert said in str(refused.value)
+    assert peak < 32 * MIB
