@@ -251,9 +251,8 @@ class _Lines(Lines):
     def count(self, done: int, found: rescued.Rescued) -> None:
         """Say how many accounts are done, and what is off, if it is time."""
         self._said = found.progress
-        if done > self._done:
-            self._done = done - 1
-            self.add(green=True)
+        self._done = done - 1
+        self.add(green=True)
 
     def _line(self, elapsed: float) -> str:
         del elapsed
