@@ -276,3 +276,13 @@ async def test_a_thousand_are_passed_by() -> None:
 
     assert 1399 == sum(outcome.status is Status.NOT_ATTEMPTED for outcome in outcomes)
     assert {"", "the run stopped, since the canary did not succeed"} == {o.note for o in outcomes}
+
+
+async def test_nobody_rests_at_a_closed_gate() -> None:
+    """Once it is closed there is nothing to wait for."""
+    gate = Gate(0, None)
+    gate.close("enough")
+
+    with pytest.raises(Stopped, match="enough"):
+        await gate.rest(5)
+    assert 0.0 == asyncio.get_running_loop().time()
