@@ -1,6 +1,7 @@
 """Calls that would wait for long are given up, to be made anew when their time has come."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
@@ -140,14 +141,12 @@ class Watch:
         """Leave nothing of a cancellation that somebody below has swallowed."""
         if not self._cancels:
             return
-        if self._uncancel():
-            raise asyncio.CancelledError
-        try:
-            # Before Python 3.13 one that was not thrown yet comes all the same.
+        self._uncancel()
+        # Before Python 3.13 one that was not thrown yet comes all the same.
+        with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)
-        except asyncio.CancelledError:
-            if self._uncancel(0):
-                raise
+        if self._uncancel(0):
+            raise asyncio.CancelledError
 
     def _uncancel(self, cancels: int | None = None) -> int:
         """Take back cancellations, all of its own unless told; return how many are left."""

@@ -143,28 +143,24 @@ class Stay:
     """
 
     def __init__(self, lane: Lane, account_id: str, promised: int) -> None:
-        self._lane: Lane | None = lane
+        self._lane = lane
         self.account_id = account_id
         self.promised = promised
         self.is_told = False
 
     def sent(self, seconds: float) -> None:
         """Count a request that was sent, and took so long."""
-        if self._lane is not None:
-            self._lane.sent(self, seconds)
+        self._lane.sent(self, seconds)
 
     def held(self) -> None:
         """Take notice that the limit holds it up, although it has begun."""
-        if self._lane is not None:
-            self._lane.held()
+        self._lane.held()
 
     def needs(self, requests: int) -> None:
         """Need no more than so many further requests."""
-        if self._lane is not None and requests < self.promised:
+        if requests < self.promised:
             self._lane.give_back(self, left=requests)
 
     def leave(self) -> None:
-        """End it; the second time does nothing."""
-        if self._lane is not None:
-            self._lane.give_back(self, left=0, leave=True)
-            self._lane = None
+        """End it, once."""
+        self._lane.give_back(self, left=0, leave=True)

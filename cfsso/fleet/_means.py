@@ -58,7 +58,7 @@ class Means:
     ) -> "Means":
         """Return what a run has: for *concurrency* and *outage* see `cfsso.fleet.apply`."""
         # A fleet waits its turn: the reserve is for what lets people in.
-        connectors = connectors._with_urgency(False)  # noqa: SLF001, FBT003 - the engine is ours
+        connectors = connectors._with_urgency(False)  # noqa: SLF001, FBT003 # pyright: ignore[reportPrivateUsage] - the engine is ours
 
         def tell(pause: float, silence: float) -> None:
             """Say that the run holds."""

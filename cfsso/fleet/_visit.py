@@ -159,7 +159,7 @@ class Visit:
         shown: dict[str, Sight] = {}
         if not self._is_opaque:
             try:
-                found = await self._read(lambda c: c._list_for_rescue(self._id), leave=leave)  # noqa: SLF001 - one odd connector must not hide the others
+                found = await self._read(lambda c: c._list_for_rescue(self._id), leave=leave)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one odd connector must not hide the others
                 shown = {each.id: each for each in found.connectors if each.id not in found.odd}
             except APIResponseValidationError:
                 self._is_opaque = True
@@ -213,7 +213,7 @@ class Visit:
         is_hasty = leave and not self._is_patient
         if not leave:
             # The end of what has begun goes before what is new.
-            connectors = connectors._continuing()  # noqa: SLF001 - the engine is ours
+            connectors = connectors._continuing()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the engine is ours
         while True:
             watch = Watch(self.count, None if is_hasty else self._means.outage)
             try:
