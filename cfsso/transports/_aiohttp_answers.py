@@ -13,6 +13,7 @@ from cfsso.errors import (
     WriteState,
 )
 from cfsso.transports._call import Sink
+from cfsso.transports._descriptors import are_exhausted, is_full
 from cfsso.transports.base import MAX_BODY, Request, Response
 
 # What went wrong, whether a request can have left, and how to say it: the first
@@ -116,6 +117,15 @@ def by_name(headers: Mapping[str, str]) -> dict[str, str]:
             found[key] = f"{found[key]}, {value}" if key in found else value
     found.pop("set-cookie", None)
     return found
+
+
+def lacks_descriptor(error: Exception) -> bool:
+    """Whether there is no connection for want of a file descriptor, so that nothing was sent."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and is_full(cause):
+        return True
+    # Looking up a name or a certificate opens files as well, and does not say what failed.
+    return isinstance(error, aiohttp.ClientConnectorError) and are_exhausted()
 
 
 def failure(error: Exception, request: Request) -> APIConnectionError:

@@ -58,10 +58,15 @@ class Direct:
         session: Whose connections they are.
         base_url: Where requests go.
         timeout: What one may take.
+        most_kept: How many connections that nothing is under way on may stay open.
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, base_url: str, timeout: aiohttp.ClientTimeout
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        timeout: aiohttp.ClientTimeout,
+        most_kept: int,
     ) -> None:
         assert session.connector is not None  # noqa: S101 # it is not closed
         self._session = session
@@ -72,7 +77,7 @@ class Direct:
         self._seconds = timeout.total
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines(self._loop, self._seconds)
-        self._kept = Kept(self._loop)
+        self._kept = Kept(self._loop, most_kept)
         self._path = self._url.raw_path.rstrip("/")
         self._fields = (
             f" HTTP/1.1\r\nHost: {self._url.host_port_subcomponent}\r\n"
@@ -141,6 +146,10 @@ class Direct:
     def close(self) -> None:
         """Close the connections that nothing is under way on."""
         self._kept.close()
+
+    def let_go(self) -> None:
+        """Close the same, and keep others later."""
+        self._kept.let_go()
 
     async def _open(self) -> Line:
         request = aiohttp.ClientRequest(

@@ -90,10 +90,12 @@ class Kept:
 
     Args:
         loop: The event loop that they belong to.
+        most: How many there may be.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
         self._loop = loop
+        self._most = most
         # In the order of time.
         self._resting: deque[Line] = deque()
         # The one used last is taken first.
@@ -119,7 +121,7 @@ class Kept:
     def put(self, line: Line, about: str) -> bool:
         """Keep a connection that was asked *about* something and has answered, if it may be."""
         line.asked.add(about)
-        full = len(self._resting) + len(self._rested) >= _MOST_KEPT
+        full = len(self._resting) + len(self._rested) >= min(self._most, _MOST_KEPT)
         spent = len(line.asked) >= _MOST_REQUESTS or line.protocol.should_close
         if full or spent or self._is_closed:
             return False
@@ -136,6 +138,10 @@ class Kept:
         self._is_closed = True
         if self._sweeping is not None:
             self._sweeping.cancel()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close all of them."""
         for line in (*self._resting, *self._rested):
             line.close()
         self._resting.clear()

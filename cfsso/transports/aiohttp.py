@@ -6,23 +6,30 @@ made where theirs is handled and raised where it no longer is.
 """
 
 import asyncio
+import errno
+import os
 import ssl
 
 import aiohttp
 from yarl import URL
 
 from cfsso._version import __version__
-from cfsso.errors import CfssoError, InvalidRequestError, WriteState
-from cfsso.transports._aiohttp_answers import failure, read
+from cfsso.errors import APIConnectionError, CfssoError, InvalidRequestError, WriteState
+from cfsso.transports import _descriptors
+from cfsso.transports._aiohttp_answers import failure, lacks_descriptor, read
 from cfsso.transports._aiohttp_direct import Direct, is_possible, is_watched
-from cfsso.transports._call import current
+from cfsso.transports._call import NEVER, Call, current
+from cfsso.transports._places import LEAST, MOST, Need, Places
 from cfsso.transports._urls import BASE_URL, canonical, check_proxy, checked_base_url
 from cfsso.transports.base import Request, Response
 from cfsso.transports.credentials import Credentials, Secret, TokenSource
 
 _CONNECT_SECONDS = 10.0
-# As many as pacing lets one address have under way, so that nothing queues below it.
-_CONNECTIONS = 200
+# Connections that nothing is under way on may have one descriptor in so many.
+_IDLE_SHARE = 4
+# Seconds before it is tried again to get a descriptor, and how often they double.
+_FIRST_PAUSE = 0.05
+_DOUBLINGS = 4
 # aiohttp rounds longer timeouts up to whole seconds of the clock unless told not to.
 _NEVER_ROUND = float("inf")
 
@@ -35,7 +42,9 @@ class AiohttpTransport:
     other connectors only, so that a second answer confirms nothing. Redirects are not
     followed, cookies not kept, environment variables and netrc not read; TLS is 1.2 or
     newer with the system's certificates. Up to 200 requests are under way at once,
-    others wait before their time begins to count.
+    others wait before their time begins to count; what lets people in has hundreds of
+    places of its own. There are fewer if the process may not open as many files, and
+    whatever finds no file descriptor left is sent as soon as there is one.
 
     Args:
         api_token:
@@ -97,7 +106,9 @@ class AiohttpTransport:
         self._loop: asyncio.AbstractEventLoop | None = getattr(session, "_loop", None)
         self._direct: Direct | None = None
         self._closed = False
-        self._places = asyncio.Semaphore(_CONNECTIONS)
+        # How many there may be shows at the first use.
+        self._places: Places | None = None
+        self._most_idle = 0
 
     def __repr__(self) -> str:
         return f"<AiohttpTransport {self._base_url}>"
@@ -109,19 +120,14 @@ class AiohttpTransport:
 
     async def send(self, request: Request) -> Response:
         """Send *request* once; see `Transport.send`."""
-        session = self._usable_session(request)
+        places = self._usable_places(request)
         secret = self._credentials.only_secret
-        waits = secret is None or self._places.locked()
         if secret is None:
             secret = await self._look_up(request)
-        await self._places.acquire()
-        try:
-            if waits:
-                # It may have been closed meanwhile.
-                session = self._usable_session(request)
-            outcome = await self._exchange(session, request, secret)
-        finally:
-            self._places.release()
+        call = current()
+        outcome = await self._in_place(places, request, secret, call)
+        if outcome is None:
+            outcome = await self._patiently(places, request, secret, call)
         if isinstance(outcome, Response):
             return outcome
         raise outcome
@@ -135,7 +141,53 @@ class AiohttpTransport:
         if session is not None and session is not self._theirs:
             await session.close()
 
-    def _usable_session(self, request: Request) -> aiohttp.ClientSession:
+    async def _in_place(
+        self, places: Places, request: Request, secret: Secret, call: Call
+    ) -> Response | CfssoError | None:
+        """Send *request* when there is a place. None: there was no descriptor, so it was not."""
+        need = Need.NORMAL
+        if call.urgent:
+            need = Need.URGENT_WRITE if request.is_write else Need.URGENT_READ
+        if not places.try_take(need):
+            held, call.held = call.held, True
+            await places.take(need)
+            call.held = held
+        try:
+            # It may have been closed meanwhile.
+            self._usable_places(request)
+            outcome = await self._exchange(request, secret)
+            if outcome is None:
+                places.shrink()
+        finally:
+            places.leave()
+        return outcome
+
+    async def _patiently(
+        self, places: Places, request: Request, secret: Secret, call: Call
+    ) -> Response | CfssoError:
+        """Send *request* as soon as there is a descriptor, if there is one in time."""
+        assert self._loop is not None  # noqa: S101 # it was used
+        # The deadline ends this from without; who has none does not wait for ever.
+        ends = self._loop.time() + (self._timeout.total or 0.0) if call.left() == NEVER else NEVER
+        tries = 0
+        while True:
+            if self._direct is not None:
+                self._direct.let_go()
+            held, call.held = call.held, True
+            await asyncio.sleep(_FIRST_PAUSE * 2 ** min(tries, _DOUBLINGS))
+            call.held = held
+            outcome = await self._in_place(places, request, secret, call)
+            if outcome is not None:
+                return outcome
+            if self._loop.time() >= ends:
+                return APIConnectionError(
+                    f"{request}: no file can be opened: {os.strerror(errno.EMFILE)}",
+                    write=request.write_state(WriteState.NOT_SENT),
+                    request=request,
+                )
+            tries += 1
+
+    def _usable_places(self, request: Request) -> Places:
         loop = asyncio.get_running_loop()
         if self._closed or (self._session is not None and self._session.closed):
             raise _unusable(request, "the transport is closed: make a new one")
@@ -145,10 +197,21 @@ class AiohttpTransport:
             raise _unusable(
                 request, "the transport belongs to another event loop: make one for each"
             )
+        if self._places is None:
+            left = _descriptors.left()
+            self._most_idle = int(min(MOST, max(0, left / _IDLE_SHARE)))
+            self._places = Places(int(min(MOST, max(LEAST, left - self._most_idle))))
+        return self._places
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        """Return the session, which is there from the first request on."""
         if self._session is None:
+            if _descriptors.are_exhausted():
+                # It would have no certificates, silently.
+                raise OSError(errno.EMFILE, "no file can be opened")
             self._session = _new_session(tls=self._base_url.startswith("https:"))
             if self._proxy is None and is_possible(self._session):
-                self._direct = Direct(self._session, self._base_url, self._timeout)
+                self._direct = Direct(self._session, self._base_url, self._timeout, self._most_idle)
         return self._session
 
     async def _look_up(self, request: Request) -> Secret:
@@ -159,15 +222,15 @@ class AiohttpTransport:
             error.write = request.write_state(WriteState.NOT_SENT)
             raise
 
-    async def _exchange(
-        self, session: aiohttp.ClientSession, request: Request, secret: Secret
-    ) -> Response | CfssoError:
+    async def _exchange(self, request: Request, secret: Secret) -> Response | CfssoError | None:
+        """Send *request*. None: there was no descriptor, so that it was not."""
         try:
+            session = self._open_session()
             if self._direct is not None and not is_watched():
                 return await self._direct.send(request, secret)
             return await self._request(session, request, secret)
         except Exception as error:  # noqa: BLE001 - nothing foreign leaves
-            return failure(error, request)
+            return None if lacks_descriptor(error) else failure(error, request)
         except BaseException as error:  # noqa: BLE001 - raised again
             # Cancellation passes, without the frames that hold the header.
             error.__context__ = None
