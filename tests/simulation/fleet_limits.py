@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _MODEST: Final = {"plan", "apply", "resume", "revert", "neighbour"}
 # How soon a call that is urgent has its place.
 _AT_ONCE: Final = 1.0
+# For so long a fault asks to wait.
+_BLOCK: Final = 20.0
 _SLACK: Final = 1e-3
 _TOO_MANY: Final = 429
 _ASK_TO_WAIT: Final = {_TOO_MANY, 503}
@@ -85,7 +87,7 @@ def goes_at_once(
     if not windows.reserve:
         return
     left = [sent.left for sent in program.writes_of(key) if sent.left >= called]
-    since = called - windows.limit.seconds - _AT_ONCE
+    since = called - max(windows.limit.seconds, _BLOCK) - _AT_ONCE
     asked = [s for s in program.requests if s.status in _ASK_TO_WAIT and (s.ended or 0) > since]
     if asked or full:
         oracle.counts["urgent writes after a limit was met"] += 1
