@@ -86,10 +86,13 @@ def goes_at_once(
     windows = oracle.windows
     if not windows.reserve:
         return
-    left = [sent.left for sent in program.writes_of(key) if sent.left >= called]
+    left = [sent for sent in program.writes_of(key) if sent.left >= called]
     since = called - max(windows.limit.seconds, _BLOCK) - _AT_ONCE
     asked = [s for s in program.requests if s.status in _ASK_TO_WAIT and (s.ended or 0) > since]
-    if asked or full:
+    # It can't know that nothing of what an outage took was counted.
+    window = called - windows.limit.seconds - _AT_ONCE
+    own = [s for s in program.requests if window < (s.ended or s.left) and s not in left]
+    if asked or full or len(own) >= windows.limit.requests:
         oracle.counts["urgent writes after a limit was met"] += 1
-    elif not left or left[0] > called + _AT_ONCE:
+    elif not left or left[0].left > called + _AT_ONCE:
         oracle.breaks(program, f"F11 {key}, which is urgent since {called:.3f}, has not left yet")
