@@ -81,10 +81,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def simulate(session: nox.Session) -> None:
-    """Let 2,000 worlds run that nobody has seen before; arguments go to the runner."""
+    """Let 2,000 worlds and 500 fleets run that nobody has seen; arguments go to the runner."""
     session.install(".", *_group("test"))
-    # -P: without it the checkout would be imported, not what was installed.
-    session.run("python", "-P", "tests/simulation/run.py", *(session.posargs or ["--floors"]))
+    every = [["--floors"], ["--scenario", "fleet", "--floors"]]
+    for options in [session.posargs] if session.posargs else every:
+        # -P: without it the checkout would be imported, not what was installed.
+        session.run("python", "-P", "tests/simulation/run.py", *options)
 
 
 @nox.session

@@ -1,9 +1,11 @@
 """Break-glass and transfers: what is done there, and what may be said of it."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fleet_truth import Program, Track
+from fleet_endings import ends_by_right
+from fleet_truth import Program, Track, said
 
 import cfsso
 from cfsso import fleet
@@ -14,6 +16,21 @@ if TYPE_CHECKING:
     from fleet_world import FleetWorld
 
 _OPEN = {"enabled": False}
+# How likely somebody first gets the domain wrong.
+_MISTYPED = 0.5
+
+
+class Rescue(NamedTuple):
+    """
+    A rescue that can be taken back.
+
+    Attributes:
+        program: The process that did it.
+        journal: What it left.
+    """
+
+    program: Program
+    journal: Path
 
 
 class GlassVerdicts:
@@ -22,33 +39,68 @@ class GlassVerdicts:
 
     Attributes:
         domain: The domain to open. ``None``: all.
+        rescues: Those whose journals have not been taken back, in their order.
     """
 
     def __init__(self, world: "FleetWorld") -> None:
         self.world = world
         track = world.random.choice(world.tracks)
         self.domain = track.domain if world.random.random() < 0.3 else None
+        self.rescues: list[Rescue] = []
         self._concurrency = world.random.choice((1, 3, 200))
 
     async def rescue(self, operator: "Operator", *, last: bool = False) -> None:
         """Break the glass, until it was not cut off."""
         oracle = self.world.oracle
         oracle.counts["break-glass"] += 1
+        if self.domain is not None and self.world.more.random() < _MISTYPED:
+            await self._mistype(operator, f"{self.domain}l")
+        cut = True
+        while cut:
+            path = operator.new_path()
+
+            async def work(
+                program: Program, client: cfsso.AsyncSSOConnectors, path: Path = path
+            ) -> None:
+                """Open all accounts."""
+                await self._break(program, client, self.domain, path)
+                self._has_all(program)
+                if last:
+                    self._is_open(program)
+
+            program = await operator.execute("glass", work, doomed=not last, journal=path)
+            cut = program.cut
+            left = operator.left
+            if left is not None and left.exists():
+                self.rescues.append(Rescue(program, left))
+
+    async def _break(
+        self, program: Program, client: cfsso.AsyncSSOConnectors, domain: str | None, path: Path
+    ) -> None:
+        outcomes = fleet.break_glass(
+            client, self.world.accounts, domain=domain, concurrency=self._concurrency, journal=path
+        )
+        async for outcome in outcomes:
+            program.process.passes("outcome")
+            self._takes(program, outcome)
+
+    async def _mistype(self, operator: "Operator", domain: str) -> None:
+        """Break the glass for a domain that nobody has."""
+        oracle = self.world.oracle
+        path = operator.new_path()
 
         async def work(program: Program, client: cfsso.AsyncSSOConnectors) -> None:
-            """Open all accounts."""
-            outcomes = fleet.break_glass(
-                client, self.world.accounts, domain=self.domain, concurrency=self._concurrency
-            )
-            async for outcome in outcomes:
-                program.process.passes("outcome")
-                self._takes(program, outcome)
-            self._has_all(program)
-            if last:
-                self._is_open(program)
+            """Open nothing, and hear of it."""
+            await self._break(program, client, domain, path)
+            oracle.counts["mistyped domains"] += 1
+            told = {outcome.change.account_id for _, outcome in program.outcomes}
+            if program.writes or told != {*self.world.accounts}:
+                oracle.breaks(program, f"F14 {domain} is nobody's: {program.outcomes}")
+            for _, outcome in program.outcomes:
+                if outcome.status.is_green:
+                    oracle.breaks(program, f"F14 {outcome.status} for {domain}, which nobody has")
 
-        while (await operator.execute("glass", work, doomed=not last)).cut:
-            pass
+        await operator.execute("glass", work, doomed=False, journal=path)
 
     def _takes(self, program: Program, outcome: Outcome) -> None:
         oracle, change = self.world.oracle, outcome.change
@@ -56,8 +108,14 @@ class GlassVerdicts:
         oracle.counts[f"ended {outcome.status}"] += 1
         oracle.counts["targets"] += 1
         program.outcomes.append((oracle.now(), outcome))
-        if outcome.status == "not_attempted":
-            oracle.breaks(program, f"F8 nobody stopped it, and it says {outcome}")
+        ends_by_right(oracle, program, outcome)
+        before = [o for _, o in program.outcomes[:-1] if o.change == change]
+        if before:
+            oracle.breaks(
+                program, f"F3 {change} ends twice, as {said(before[0])} and {said(outcome)}"
+            )
+        if outcome.status == "changed" and not program.writes_of(change.sso_connector_id):
+            oracle.breaks(program, f"F14 changed, and nothing was written: {said(outcome)}")
         if not outcome.status.is_green:
             return
         tracks = self._meant(change.account_id)
@@ -101,18 +159,24 @@ class GlassVerdicts:
             for _, outcome in program.outcomes
             if not outcome.status.is_green
         }
+        named = {outcome.change.sso_connector_id for _, outcome in program.outcomes}
         for account in self.world.accounts:
             for track in self._meant(account):
                 shown = track.now.shown
+                if (account, "") not in bad and track.id not in named and shown is not None:
+                    oracle.breaks(program, f"F14 no outcome for {track.path}")
                 said = (account, track.id) in bad or (account, "") in bad
                 if shown and shown["enabled"] and not said and not track.foreign(0, oracle.now()):
                     oracle.breaks(program, f"F8 not open, and not said: {track.path}")
 
     def _is_open(self, program: Program) -> None:
-        """With nobody and nothing in the way all is open."""
+        """With nobody and nothing in the way all is open, if there is anything left to open."""
+        meant = (track for account in self.world.accounts for track in self._meant(account))
+        if self.domain is not None and all(track.now.shown is None for track in meant):
+            return
         for _, outcome in program.outcomes:
             if not outcome.status.is_green:
-                self.world.oracle.breaks(program, f"F8 in the end {outcome}")
+                self.world.oracle.breaks(program, f"F8 in the end {said(outcome)}")
 
     async def move(self, operator: "Operator", *, last: bool = False) -> None:
         """Transfer a domain, until it was not cut off."""
@@ -132,7 +196,7 @@ class GlassVerdicts:
                 self._ends(program, outcome, track, {"enabled": wished})
                 foreign = track.foreign(0.0, oracle.now())
                 if last and not foreign and not self._elsewhere() and not outcome.status.is_green:
-                    oracle.breaks(program, f"F8 in the end {outcome}")
+                    oracle.breaks(program, f"F8 in the end {said(outcome)}")
 
         while (await operator.execute("transfer", work, doomed=not last)).cut:
             pass

@@ -9,11 +9,14 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+from fleet_keys import Keys
+from fleet_limits import counted
+from fleet_outages import Weather
 from fleet_truth import Program, Sent
 from sim_links import EPOCH
 
 import cfsso
-from cfsso import Request, Response
+from cfsso import Request, Response, WriteState
 from cfsso.testing import (
     FAULTS,
     Fault,
@@ -31,23 +34,36 @@ if TYPE_CHECKING:
 
 # A write whose sender is gone arrives within so many seconds, or never.
 LINGERING: Final = 20.0
+SERVER: Final = "https://api.simulated.example/client/v4"
+"""Where all that is simulated goes to."""
+
+# How likely an outage takes an answer that is on its way.
+_LOST: Final = 0.5
 
 SENT: ContextVar[Sent] = ContextVar("simulated_request")
 """The request that is on its way; what is done for it inherits it."""
 
 
 class Exit:
-    """A process's end of the wire, below all of its own waiting."""
+    """
+    A process's end of the wire, below all of its own waiting.
 
-    def __init__(self, roads: "Roads", program: Program) -> None:
+    Attributes:
+        server: Where it goes to.
+    """
+
+    def __init__(self, roads: "Roads", program: Program, server: str = SERVER) -> None:
+        self.server = server
         self._roads = roads
         self._program = program
+        program.keys = roads.keys.held()
 
     async def send(self, request: Request) -> Response:
         """Let the world carry *request*."""
         process, oracle = self._program.process, self._roads.oracle
         process.passes("send")
         sent = oracle.leaves(self._program, request)
+        sent.token = self._program.keys[self._roads.tokens[request.account_id]]
         way = self._roads.carry(sent)
         try:
             process.passes("sent")
@@ -57,6 +73,8 @@ class Exit:
             self._roads.abandon(sent, way)
             raise
         error = way.exception()
+        if error:
+            sent.unsent = getattr(error, "write", None) is WriteState.NOT_SENT
         oracle.ends(sent, None if error else way.result())
         if error:
             raise error
@@ -71,6 +89,10 @@ class Roads:
     All ways to the emulator, with what goes wrong on them.
 
     Attributes:
+        oracle: Who sees what goes there.
+        tokens: The names of the accounts' tokens.
+        keys: What these are presented as.
+        weather: When the server is away.
         faulty: Where faults befall requests.
     """
 
@@ -79,15 +101,17 @@ class Roads:
         cloud: "LaggingCloud",
         oracle: "Oracle",
         tokens: Mapping[str, str],
+        keys: Keys,
+        weather: Weather,
         random: Random,
         latency: float,
         faults: list[Fault],
     ) -> None:
         self.oracle = oracle
-        self._ways = {
-            token: cfsso.InMemoryTransport(cloud, api_token=token) for token in tokens.values()
-        }
-        self._tokens = tokens
+        self.tokens = tokens
+        self.keys = keys
+        self.weather = weather
+        self._cloud = cloud
         self._random = random.random
         self._latency = latency
         self.faulty = FaultyTransport(self, seed=int(random.random() * 2**32), faults=faults)
@@ -96,7 +120,7 @@ class Roads:
         """Begin to carry a request, for nobody's account."""
         context = contextvars.Context()
         context.run(SENT.set, sent)
-        work = self.faulty.send(sent.request)
+        work = self._carry(sent.request)
         way = asyncio.get_running_loop().create_task(work, context=context)
         # Nobody may be left to hear of it.
         way.add_done_callback(lambda way: way.cancelled() or way.exception())
@@ -109,15 +133,25 @@ class Roads:
         if sent.arrived is None and self._random() < 0.5:
             way.cancel()
 
+    async def _carry(self, request: Request) -> Response:
+        met = await self.weather.meet(request, self.faulty._line)
+        return met or await self.faulty.send(request)
+
     async def send(self, request: Request) -> Response:
         """Carry *request* there and the answer back; the last link before the emulator."""
-        sent = SENT.get()
+        sent, line = SENT.get(), self.faulty._line
         await asyncio.sleep(self._latency * self._random())
         if sent.abandoned:
             await asyncio.sleep(LINGERING * self._random())
-        way = self._ways[self._tokens[request.account_id]]
+        met = await self.weather.meet_on_the_way(request, line)
+        if met is not None:
+            return met
+        way = cfsso.InMemoryTransport(self._cloud, api_token=sent.token)
         response = await way.send(request)
         await asyncio.sleep(self._latency * self._random())
+        # What is on its way back when the server goes away may be lost.
+        if self.weather.now is not None and self._random() < _LOST:
+            return await FAULTS["lose_request"](request, line)
         return response
 
     async def aclose(self) -> None:
@@ -140,6 +174,8 @@ class LaggingCloud(cfsso.CloudflareEmulator):
         response = super().handle(request, headers)
         now = self._loop.time()
         sent = SENT.get(None)
+        if sent is not None:
+            counted(self._oracle, sent, response.status, now)
         if request.is_write:
             self._oracle.arrives(sent, request, response, now)
             return response

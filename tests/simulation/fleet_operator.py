@@ -3,47 +3,46 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from fleet_endings import endures, is_modest
 from fleet_glass import GlassVerdicts
-from fleet_links import Exit
-from fleet_process import Process
+from fleet_rescues import has_taken_back
 from fleet_rows import latest_run
-from fleet_truth import Program
+from fleet_strays import go_astray
+from fleet_terminal import Terminal
+from fleet_truth import Program, said
 
 import cfsso
 from cfsso import fleet
 from cfsso.fleet import Change, Outcome, Plan
-from cfsso.transports import pacing
 
 if TYPE_CHECKING:
     from fleet_world import FleetWorld
 
-# Virtual seconds in which everything must have ended: a budget may rest for two hours.
-_BOUND: Final = 7 * 3600.0
+# How often somebody goes on with what is open while not all is well.
+_TRIES: Final = 3
+# How often somebody plans until all accounts could be read.
+_PLANS: Final = 5
+# By then no write can arrive any more.
+_QUIET: Final = 60.0
+# How likely a rescue is taken back while it storms yet.
+_EARLY: Final = 0.5
+# How likely what failed is tried again in the end.
+_AGAIN: Final = 0.5
+_OPEN: Final = {"unknown", "not_attempted"}
 _FREE: Final = {"concurrency": 8, "canary": 0, "max_failures": None}
 
 
-class Operator:
-    """
-    Somebody with a terminal, in which one process runs after the other.
-
-    Attributes:
-        programs: All of them.
-        journal: The journal, if there is one.
-        ended: When the last one ended.
-    """
+class Operator(Terminal):
+    """Somebody with a terminal, in which one process runs after the other."""
 
     def __init__(self, world: "FleetWorld") -> None:
-        self.world = world
-        self.programs: list[Program] = []
-        self.journal: Path | None = None
-        self.ended = 0.0
-        self._kills = world.plan.kills
-        self._copies = 0
+        super().__init__(world)
         self._reverts = False
         self._changes: Plan | list[Change] | None = None
+        # What a plan could not read is blocked, and that is said before it is applied.
+        self._was_unread = False
         self._glass = GlassVerdicts(world)
 
     async def work(self) -> None:
@@ -51,6 +50,8 @@ class Operator:
         act = self.world.plan.act
         if act == "glass":
             await self._glass.rescue(self)
+            if self.world.plan.reverts and self.world.more.random() < _EARLY:
+                await self._take_back(last=False)
         elif act == "transfer":
             await self._glass.move(self)
         else:
@@ -60,22 +61,67 @@ class Operator:
         """Now that nothing goes wrong, bring everything to its end."""
         if self.world.plan.act == "glass":
             await self._glass.rescue(self, last=True)
+            if self.world.plan.reverts:
+                await self._write_meanwhile()
+                await self._take_back(last=True)
         elif self.world.plan.act == "transfer":
             await self._glass.move(self, last=True)
         elif self.journal is not None:
-            self._is_at_its_end(await self._resume(_FREE))
+            program = await self._resume(_FREE)
+            self._is_at_its_end(program)
+            if self.world.more.random() < _AGAIN and "failed" in program.told.values():
+                await self._try_failed_again()
+            if self.world.more.random() < self.world.plan.stray:
+                await go_astray(self, rescue=False)
+
+    async def _try_failed_again(self) -> None:
+        """Try again what was refused, now that nobody refuses it without a reason."""
+        oracle = self.world.oracle
+        oracle.counts["failed ones tried again"] += 1
+        oracle.reopens()
+        self._is_at_its_end(await self._resume({**_FREE, "failed": True}))
 
     def _is_at_its_end(self, program: Program) -> None:
         """See that nothing is open, and that all is green where nothing went wrong."""
         world = self.world
         for _, outcome in program.outcomes:
             status = str(outcome.status)
-            if status in {"unknown", "not_attempted"}:
-                world.oracle.breaks(program, f"F3 {outcome} in the end")
-            track = world.truth.tracks.get(outcome.change.sso_connector_id)
-            barred = track is None or track.versions[0].is_barred
-            if world.plan.is_quiet and not outcome.status.is_green and not barred:
-                world.oracle.breaks(program, f"F6 nothing went wrong, and it says {outcome}")
+            if status in _OPEN:
+                world.oracle.breaks(program, f"F3 {said(outcome)} in the end")
+            key = outcome.change.sso_connector_id
+            track = world.truth.tracks.get(key)
+            barred = track is None or track.versions[0].is_barred or self._was_unread
+            if world.plan.is_harmless and not outcome.status.is_green and not barred:
+                world.oracle.breaks(program, f"F6 nothing went wrong, and it says {said(outcome)}")
+
+    async def _write_meanwhile(self) -> None:
+        """Let others write between a rescue and its revert, where others write at all."""
+        world = self.world
+        world.others.writing = True
+        for _ in range(world.plan.foreign):
+            await asyncio.sleep(world.more.random() * 10)
+            world.others.write(world.more.choice(world.tracks))
+        world.others.writing = False
+
+    async def _take_back(self, *, last: bool) -> None:
+        """Enable again what rescues have disabled, those of the last one first."""
+        oracle = self.world.oracle
+        self._reverts = True
+        self.kills = 0 if last else self.kills
+        while self._glass.rescues:
+            rescue = self._glass.rescues.pop()
+            self.journal = rescue.journal
+            oracle.takes_back(rescue.program)
+            program = await self._go_on(self._revert)
+            if last and self.journal is not None:
+                await asyncio.sleep(_QUIET)
+                program = await self._revert(_FREE)
+                has_taken_back(oracle, rescue.program, program)
+                oracle.counts["rescues taken back"] += 1
+                for _, outcome in program.outcomes:
+                    if str(outcome.status) in _OPEN:
+                        oracle.breaks(program, f"F3 {said(outcome)} in the end")
+            self.journal = oracle.rescue = None
 
     async def _run_fleet(self) -> None:
         world, random = self.world, self.world.random
@@ -93,27 +139,50 @@ class Operator:
                 await asyncio.sleep(random.random() * 20)
             self._meddle()
             self._reverts = True
-            self._kills = random.choice((0, 0, 1, 2))
+            self.kills = random.choice((0, 0, 1, 2))
             await self._go_on(self._revert)
 
-    async def _go_on(self, begin: Callable[[], Awaitable[Program]]) -> None:
+    async def _go_on(self, begin: Callable[[], Awaitable[Program]]) -> Program:
         """Begin, and go on as often as it is cut off."""
         random = self.world.random
         program = await begin()
-        while program.cut:
+        tries = 0
+        while program.cut or (self._is_open(program) and tries < _TRIES):
+            tries += not program.cut
+            if not program.cut:
+                await self._wait(program)
             self._meddle()
             if random.random() < 0.3:
                 await asyncio.sleep(random.random() * 60)
+            if self.journal is not None and self.world.more.random() < self.world.plan.stray:
+                await go_astray(self, rescue=self._is_rescue(program))
             if self.journal is None and self._reverts:
-                return
+                return program
             if self.journal is None:
                 program = await begin()
-            elif self._reverts and random.random() < 0.5:
+            elif self._reverts and (self._is_rescue(program) or random.random() < 0.5):
                 program = await self._revert()
             else:
                 program = await self._resume({})
-        if random.random() < 0.3 and self.journal is not None:
+        if random.random() < 0.3 and self.journal is not None and not self._is_rescue(program):
             await self._resume({})
+        return program
+
+    def _is_rescue(self, program: Program) -> bool:
+        """Whether the latest run of the journal is a rescue, with which no resume goes on."""
+        run = latest_run(program.process)
+        return self.world.oracle.rescue is not None and (run is None or run.kind != "revert")
+
+    @staticmethod
+    def _is_open(program: Program) -> bool:
+        return not _OPEN.isdisjoint(program.told.values())
+
+    async def _wait(self, program: Program) -> None:
+        """Wait a while before what is open is done, and have a token renewed if one was refused."""
+        world = self.world
+        await asyncio.sleep(10 ** world.more.uniform(0, 2.5))
+        if program.refused and world.plan.renewed and world.keys.renew():
+            world.oracle.counts["tokens renewed"] += 1
 
     def _meddle(self) -> None:
         """Let somebody else write what was written last, where others write at all."""
@@ -131,14 +200,18 @@ class Operator:
             found = await fleet.plan(client, changes)
             made.append(Plan.from_json(found.to_json()))
 
-        await self.execute("plan", work, doomed=False)
-        return made[0] if made else None
+        for _ in range(_PLANS):
+            await self.execute("plan", work, doomed=False)
+            self._was_unread = self.programs[-1].hears_badly
+            if not self._was_unread:
+                break
+            await self._wait(self.programs[-1])
+        return made[-1] if made else None
 
     async def _apply(self) -> Program:
         plan, changes = self.world.plan, self._changes
         assert changes is not None
-        self._copies += 1
-        self.journal = self.world.folder / f"{self._copies}.cfsso"
+        self.journal = self.new_path()
         given: dict[str, Any] = {
             "concurrency": plan.concurrency,
             "canary": plan.canary,
@@ -159,11 +232,18 @@ class Operator:
             "resume", given, lambda client, stop: fleet.resume(client, path, stop=stop, **given)
         )
 
-    async def _revert(self) -> Program:
+    def _is_undisturbed(self, program: Program) -> bool:
+        """Whether nothing but outages can have kept a run from its end."""
+        plan = self.world.plan
+        around = plan.refused or plan.blocked or plan.neighbour or plan.urgent
+        stops = program.stopped or program.options["max_failures"] is not None
+        return plan.is_harmless and not (around or stops or program.options["canary"])
+
+    async def _revert(self, given: dict[str, Any] | None = None) -> Program:
         self.world.oracle.counts["reverts"] += 1
         path, plan = self.journal, self.world.plan
         assert path is not None
-        given = {"concurrency": plan.concurrency, "canary": plan.canary}
+        given = given or {"concurrency": plan.concurrency, "canary": plan.canary}
         return await self._run(
             "revert", given, lambda client, stop: fleet.revert(client, path, stop=stop, **given)
         )
@@ -189,114 +269,19 @@ class Operator:
                 assert run is not None
                 program.options = {**run.options, **given, "same": world.same}
                 oracle.finishes(program, run.total)
+                if self._is_undisturbed(program):
+                    seconds = world.weather.within(program.begun, oracle.now())
+                    endures(oracle, program, seconds)
+                # A revert that has just begun may have settled what was in flight before.
+                began = run.number > program.run
+                if not began and not program.unended and program.requests:
+                    oracle.breaks(program, f"F13 all had ended, and it sends {program.requests}")
+                if world.plan.is_quiet and not program.stopped:
+                    targets = program.unended + (run.total if began else 0)
+                    is_modest(oracle, program, targets)
 
-        doomed = given is not _FREE
+        doomed = not _FREE.items() <= given.items()
         program = await self.execute(kind, work, doomed=doomed, stop=stop)
         if program.cut and not program.process.dead:
             program.options = {**given, "same": world.same}
         return program
-
-    async def execute(
-        self,
-        kind: str,
-        work: Callable[[Program, cfsso.AsyncSSOConnectors], Awaitable[None]],
-        *,
-        doomed: bool,
-        stop: asyncio.Event | None = None,
-    ) -> Program:
-        """Let a process do *work*, and perhaps be killed, stopped or cancelled meanwhile."""
-        world, plan = self.world, self.world.plan
-        loop = asyncio.get_running_loop()
-        process = Process(len(self.programs), kind, world.random, plan.slowness)
-        program = Program(process)
-        process.on_open = lambda: world.oracle.opens(program)
-        self.programs.append(program)
-        world.oracle.counts["processes"] += 1
-        world.oracle.note("begins", process)
-        # What it counted is in its memory, and every process has its own.
-        pacing._BY_LOOP.pop(loop, None)
-        main = process.begin(work(program, self._client(program)))
-        timer = self._doom(process, main, stop) if doomed else None
-        over = loop.create_task(process.over.wait())
-        await asyncio.wait({main, over}, timeout=_BOUND, return_when=asyncio.FIRST_COMPLETED)
-        if timer is not None:
-            timer.cancel()
-        over.cancel()
-        await self._ends(program, main)
-        if process.stores:
-            world.oracle.last = program
-        self.ended = loop.time()
-        return program
-
-    async def _ends(self, program: Program, main: "asyncio.Task[Any]") -> None:
-        process, oracle = program.process, self.world.oracle
-        oracle.note("ends", process, "dead" if process.dead else "alive")
-        if process.dead:
-            program.cut = True
-            oracle.counts["crashes"] += 1
-            await self._bury(process)
-            return
-        if not main.done():
-            oracle.breaks(program, f"F9 it does not end: {[t.get_coro() for t in process.tasks]}")
-            process.die()
-            await self._bury(process)
-            return
-        # Who is cancelled while it closes its journal lets that go on.
-        await asyncio.sleep(1.0 if main.cancelled() else 0)
-        if process.tasks - {main}:
-            oracle.breaks(program, f"F9 left: {[t.get_coro() for t in process.tasks]}")
-        if main.cancelled():
-            program.cut = True
-        elif isinstance(error := main.exception(), cfsso.InvalidRequestError):
-            # The journal has no run: nothing was sent, and it begins anew.
-            said = str(error)
-            anew = ("no run began", "is no journal", "No such file")
-            if not any(words in said for words in anew):
-                oracle.breaks(program, f"it is refused: {said}")
-            program.cut = True
-            self.journal = None
-        elif error is not None:
-            raise error
-
-    async def _bury(self, process: Process) -> None:
-        self._copies += 1
-        copy = self.world.folder / f"{self._copies}.cfsso"
-        await process.bury(self.journal or copy, copy)
-        if self.journal is not None:
-            self.journal = copy if copy.exists() else None
-
-    def _client(self, program: Program) -> cfsso.AsyncSSOConnectors:
-        world = self.world
-        exit_ = Exit(world.roads, program)
-        paced = cfsso.PacingTransport(
-            exit_, rate_limit=world.plan.limit, credential=world.tokens.__getitem__
-        )
-
-        async def fingerprint(account: str) -> str:
-            """Tell the tokens apart."""
-            return world.tokens[account]
-
-        return cfsso.AsyncSSOConnectors(
-            cfsso.RetryingTransport(paced),
-            fingerprint=fingerprint if world.plan.known else None,
-            on_event=lambda event: world.oracle.hears(program, event),
-        )
-
-    def _doom(
-        self, process: Process, main: "asyncio.Task[Any]", stop: asyncio.Event | None
-    ) -> asyncio.TimerHandle | None:
-        """Have it cut off in some way, or not at all."""
-        random, loop = self.world.random, asyncio.get_running_loop()
-        fate = random.random()
-        if self._kills and fate < 0.75:
-            self._kills -= 1
-            if random.random() < 0.3:
-                return loop.call_later(10 ** random.uniform(-1.5, 1.7), process.die)
-            point = random.choice(("job", "send", "sent", "answer"))
-            process.doom = point, int(2 ** random.uniform(0, 6))
-        elif fate < 0.83 and stop is not None:
-            return loop.call_later(10 ** random.uniform(-1.5, 1.5), stop.set)
-        elif fate < 0.9 and self._kills:
-            self._kills -= 1
-            return loop.call_later(10 ** random.uniform(-1.5, 1.5), main.cancel)
-        return None

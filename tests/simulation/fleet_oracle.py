@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fleet_glass import may_transfer
+from fleet_limits import Windows
+from fleet_rescues import may_take_back
 from fleet_rows import Row, row_of, status_at
 from fleet_truth import FIELDS, Program, Read, Sent, Track, Truth
-from fleet_verdicts import Verdicts
+from fleet_verdicts import CLOSED, Verdicts
 
 import cfsso
 from cfsso import Request, Response
@@ -28,6 +30,7 @@ class Oracle(Verdicts):
         slowness: Seconds that the disk takes at most for one job.
         lag: Seconds by which reads may be old.
         serial: How many requests have left.
+        windows: How many of them were counted.
         noticed: Is called with each connector that a process has read or written.
     """
 
@@ -38,6 +41,7 @@ class Oracle(Verdicts):
         self.slowness = slowness
         self.lag = lag
         self.serial = 0
+        self.windows = Windows(cfsso.RateLimit())
         self.noticed: Callable[[Track], object] = lambda _track: None
         self._loop = asyncio.get_running_loop()
 
@@ -52,6 +56,8 @@ class Oracle(Verdicts):
         self.counts["requests"] += 1
         self.note("leaves", program, request.method, request.path, request.body)
         sent.based_on = program.reads.get(sent.key)
+        sent.urgent = sent.key in program.urgent
+        program.requests.append(sent)
         if request.is_write:
             self.counts["writes"] += 1
             if request.method != "PATCH":
@@ -66,6 +72,8 @@ class Oracle(Verdicts):
 
     def _may_write(self, sent: Sent) -> None:
         program, track = sent.process, self.truth.tracks[sent.key]
+        if self.rescue is not None:
+            may_take_back(self, self.rescue, sent)
         row = row_of(program.process, track.account, track.id)
         if row is None or row.number is None:
             self.breaks(program, f"F4 a write without an intent: {sent.request}")
@@ -79,7 +87,8 @@ class Oracle(Verdicts):
         self._counts_writes(sent, row)
         self._is_in_order(sent, row)
         read = sent.based_on
-        if read is None:
+        # Without what was found before it goes by nothing: the last read has failed.
+        if read is None or row.before is None:
             if row.expected is not None or row.holds is not None or row.wished.get("enabled"):
                 self.breaks(program, f"F2 a write of what was not read: {track.path}")
             return
@@ -93,7 +102,7 @@ class Oracle(Verdicts):
         arrived = [other for other in same if other.arrived is not None or other.ended is None]
         if len(arrived) > 1:
             self.breaks(program, f"F4 a third write of {sent.key}")
-        if row.status is not None and row.status != "unknown":
+        if row.status in CLOSED:
             self.breaks(program, f"F3 a write of what has ended as {row.status}: {sent.key}")
 
     def _is_in_order(self, sent: Sent, row: Row) -> None:
@@ -148,7 +157,8 @@ class Oracle(Verdicts):
             return
         sent.ended = self.now()
         program = sent.process
-        sent.limited = response is not None and response.status == 429
+        sent.status = None if response is None else response.status
+        sent.limited = sent.status == 429
         self.note("ends", program, sent.serial, response and response.status)
         if response is None or sent.request.is_write:
             return

@@ -50,6 +50,8 @@ class Others:
 
     def notice(self, track: Track) -> None:
         """Perhaps write what the operator has just written or looked at."""
+        if track.account not in self._world.tokens:
+            return
         if self._random.random() < self._world.plan.reactive:
             seconds = self._random.choice((0.01, 0.3, 3.0, 10.0)) * self._random.random()
             asyncio.get_running_loop().call_later(seconds, self.write, track)

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import datetime as dt
 import shutil
+import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from concurrent.futures import Executor
 from contextvars import ContextVar
 from pathlib import Path
@@ -14,9 +15,10 @@ from types import SimpleNamespace
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 import attrs
+from fleet_record import Handed, Killed
 from sim_links import EPOCH
 
-from cfsso.fleet import _opening, _plain, _schema
+from cfsso.fleet import _opening, _plain, _rescue_journal, _schema
 from cfsso.fleet._store import Store
 from cfsso.testing import VirtualTimeLoop
 
@@ -51,6 +53,7 @@ class Process:
         kind: What it does, such as ``resume``.
         disk: Where its journal is.
         stores: The journals that it opened.
+        records: The ways to its threads that keep the record of a rescue.
         tasks: Those of its tasks that have not ended.
         dead: Whether it was killed.
         over: Is set when it was killed.
@@ -63,6 +66,7 @@ class Process:
         self.kind = kind
         self.disk = Disk(self, random, slowness)
         self.stores: list[Store] = []
+        self.records: list[Handed] = []
         self.tasks: set[asyncio.Task[Any]] = set()
         self.dead = False
         self.over = asyncio.Event()
@@ -107,7 +111,9 @@ class Process:
 
     def close(self) -> None:
         """Close what a process that was killed has left open."""
-        for store in self.stores:
+        for record in self.records:
+            record.kill()
+        for store in filter(_is_open, self.stores):
             store.close({})
 
 
@@ -202,6 +208,15 @@ class _KnownStore(Store):
             super().close(sent)
 
 
+def _is_open(store: Store) -> bool:
+    """Whether nobody has closed it, as is done with what is refused."""
+    try:
+        store.connection.execute("SELECT 1")
+    except sqlite3.ProgrammingError:
+        return False
+    return True
+
+
 def endings_of(store: Store) -> list[tuple[str, str, str]]:
     """Return connector, status and wish of all that has ended in the latest run."""
     return store.connection.execute(
@@ -209,6 +224,16 @@ def endings_of(store: Store) -> list[tuple[str, str, str]]:
         " ON t.run=e.run AND t.position=e.position WHERE e.run=?",
         (store.latest,),
     ).fetchall()
+
+
+def unended(store: Store, closed: Collection[str]) -> int:
+    """Return how many targets of the latest run have no ending, or none of *closed*."""
+    marks = ",".join("?" * len(closed))
+    select = f"SELECT (SELECT count(*) FROM targets WHERE run=?) - (SELECT count(*) FROM endings WHERE run=? AND status IN ({marks}))"  # noqa: S608,E501 - marks only
+    found: tuple[int] = store.connection.execute(
+        select, (store.latest, store.latest, *closed)
+    ).fetchone()
+    return found[0]
 
 
 def intended(store: Store) -> list[tuple[str, str]]:
@@ -234,12 +259,27 @@ class _Wall:
 @contextlib.contextmanager
 def simulated(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Let journals live in the time of *loop*; what a power loss takes is not simulated."""
-    kept: Any = (_schema, _opening, _plain)
+    kept: Any = (_schema, _opening, _plain, _rescue_journal)
     connect, store, wall = kept[0].connect, kept[1].Store, kept[2].dt
+    queue, work = kept[3].queue, kept[3].RescueJournal._work
+
+    def in_turn(record: Any) -> None:
+        """Do the work of the thread when the disk says so."""
+        try:
+            record._queue.wait()
+            work(record)
+        except Killed:
+            pass
+        finally:
+            record._queue.end()
+
     kept[0].connect = lambda name, **options: connect(name, **{**options, "durable": False})
     kept[1].Store = _KnownStore
     kept[2].dt = SimpleNamespace(datetime=_Wall(loop), UTC=dt.UTC)
+    kept[3].queue = SimpleNamespace(SimpleQueue=lambda: Handed(PROCESS.get()))
+    kept[3].RescueJournal._work = in_turn
     try:
         yield
     finally:
         kept[0].connect, kept[1].Store, kept[2].dt = connect, store, wall
+        kept[3].queue, kept[3].RescueJournal._work = queue, work

@@ -21,6 +21,7 @@ class Row(NamedTuple):
         needs: Which position has to be green before.
         expected: How the plan saw it.
         holds: What has to be there yet.
+        unsettled: Whether it is not known what became of the write that is taken back.
         wished: What is asked for.
         number: The number of the intent that counts. ``None``: there is none.
         at: When that was made, by the loop.
@@ -35,6 +36,7 @@ class Row(NamedTuple):
     needs: int | None
     expected: dict[str, Any] | None
     holds: dict[str, bool] | None
+    unsettled: bool
     wished: dict[str, bool]
     number: int | None
     at: float
@@ -43,7 +45,7 @@ class Row(NamedTuple):
     status: str | None
 
 
-_COLUMNS = "position, rank, needs, expected, holds, wished"
+_COLUMNS = "position, rank, needs, unsettled, expected, holds, wished"
 
 
 def latest_run(process: Process) -> Run | None:
@@ -66,7 +68,7 @@ def row_of(process: Process, account: str, key: str) -> Row | None:
 
 
 def _row(process: Process, run: Run, found: tuple[Any, ...]) -> Row:
-    position, rank, needs, *texts = found
+    position, rank, needs, unsettled, *texts = found
     expected, holds, wished = (json.loads(text or "null") for text in texts)
     intent = _one(
         process,
@@ -82,6 +84,7 @@ def _row(process: Process, run: Run, found: tuple[Any, ...]) -> Row:
         needs,
         expected,
         holds,
+        bool(unsettled),
         wished,
         number,
         0.0 if at is None else dt.datetime.fromisoformat(at).timestamp() - EPOCH,

@@ -1,7 +1,7 @@
 """What a fleet really is: every connector at every moment, and every request to it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import attrs
@@ -10,6 +10,18 @@ from fleet_process import Process
 from cfsso import Request
 
 FIELDS: Final = ("enabled", "use_fedramp_language")
+# What says nothing of the connector.
+_NOT_NOW: Final = {401, 408, 425, 429}
+
+
+def said(outcome: Any) -> str:
+    """Return what an outcome says, in one line."""
+    change, error = (
+        outcome.change,
+        outcome.error and f"{type(outcome.error).__name__}: {outcome.error}",
+    )
+    what = f"{change.account_id[:6]}/{change.sso_connector_id[:6]} {dict(change.wished)}"
+    return f"{what} is {outcome.status}, after {outcome.attempts} writes, {outcome.note!r}, {error}"
 
 
 class Version(NamedTuple):
@@ -97,6 +109,10 @@ class Sent:
         ended: When its sender had its answer, or gave up. ``None``: not yet.
         abandoned: Whether its sender has gone.
         limited: Whether it was refused with 429, so that it never was.
+        token: What it is presented with.
+        status: That of its answer. ``None``: it has none.
+        unsent: Whether it is known that nothing of it left.
+        urgent: Whether it may take what is kept in reserve.
     """
 
     process: "Program"
@@ -111,6 +127,20 @@ class Sent:
     ended: float | None = None
     abandoned: bool = False
     limited: bool = False
+    token: str = ""
+    status: int | None = None
+    unsent: bool = False
+    urgent: bool = False
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the API has said no for good."""
+        return self.status is not None and 400 <= self.status < 500 and self.status not in _NOT_NOW
+
+    @property
+    def got_away(self) -> bool:
+        """Whether the server may have done it, as far as its sender can know."""
+        return not (self.unsent or self.limited or self.is_refusal or self.status == 401)
 
     @property
     def key(self) -> str:
@@ -146,12 +176,19 @@ class Program:
         reads: The last read of each connector.
         first_reads: The first ones.
         looks: All reads, with the connector that they showed.
-        writes: The PATCHes that it sent.
+        requests: All that it sent.
+        writes: The PATCHes among them.
         failed: When which update failed, with its error, by connector.
         refused: When which account was first answered with 401.
         outcomes: What it said, with the time.
         told: By connector, the status; of a run.
         cut: Whether it was killed or cancelled, so that outcomes may lack.
+        run: The number of the run that was the latest one when it opened the journal.
+        unended: How many targets of that run had not ended for good.
+        begun: When it began.
+        stopped: Whether it was told to stop, or cancelled.
+        keys: What its tokens are presented as, by name.
+        urgent: The connectors that it disables since people are locked out.
     """
 
     process: Process
@@ -159,12 +196,29 @@ class Program:
     reads: dict[str, Read] = attrs.field(factory=dict)
     first_reads: dict[str, Read] = attrs.field(factory=dict)
     looks: list[tuple[str, Read]] = attrs.field(factory=list)
+    requests: list[Sent] = attrs.field(factory=list)
     writes: list[Sent] = attrs.field(factory=list)
     failed: dict[str, tuple[float, Exception]] = attrs.field(factory=dict)
     refused: dict[str, float] = attrs.field(factory=dict)
     outcomes: list[tuple[float, Any]] = attrs.field(factory=list)
     told: dict[str, str] = attrs.field(factory=dict)
     cut: bool = False
+    run: int = 0
+    unended: int = 0
+    begun: float = 0.0
+    stopped: bool = False
+    keys: Mapping[str, str] = attrs.field(factory=dict)
+    urgent: set[str] = attrs.field(factory=set)
+
+    @property
+    def number(self) -> int:
+        """The number of its process."""
+        return self.process.number
+
+    @property
+    def hears_badly(self) -> bool:
+        """Whether a request had no answer, or one that says nothing."""
+        return any(sent.status != 200 for sent in self.requests)
 
     def writes_of(self, key: str) -> list[Sent]:
         """Return its PATCHes of one connector."""

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from fleet_process import Process, endings_of, intended
+from fleet_endings import ends_by_right, holds, is_refused, stops_in_time
+from fleet_process import Process, endings_of, intended, unended
 from fleet_rows import Row, latest_run, row_of
 from fleet_truth import Program, Track, Truth
 
@@ -16,8 +17,9 @@ _SLACK: Final = 1e-3
 # A write that was begun may wait so long for the limit.
 _PATIENCE: Final = 1.0 + _SLACK
 _MOST_STORIES: Final = 8
-_CLOSED: Final = {"changed", "unchanged", "blocked", "failed", "conflict"}
+CLOSED: Final = frozenset({"changed", "unchanged", "blocked", "failed", "conflict"})
 _GREEN: Final = {"changed", "unchanged"}
+_ENABLED: Final = {"enabled": True}
 _FAILURES: Final = {"failed", "conflict", "unknown"}
 
 
@@ -39,10 +41,15 @@ class Verdicts:
         broken: What was wrong, in words.
         trace: All that happened, if it is kept.
         longest: The oldest read that a write went by, in seconds.
+        longest_silence: For how long a run heard nothing before it ended, at most.
+        most_tries: How many requests went while a run heard nothing, after the first ones.
+        most_requests: How many a run of which nothing went wrong sent, a target.
         known: By run and connector, how it ended for good.
         flights: By run and position, since when what was in flight was so, for who resumes it.
         greens: By connector, what was said last, with the moment that was read.
         last: The process before the present one that had a journal open.
+        earlier: All that had.
+        rescue: The rescue that is being taken back. ``None``: none is.
     """
 
     def __init__(self, truth: Truth, *, keeps_trace: bool = False) -> None:
@@ -50,11 +57,15 @@ class Verdicts:
         self.counts: Counter[str] = Counter()
         self.broken: list[str] = []
         self.trace: list[tuple[Any, ...]] | None = [] if keeps_trace else None
-        self.longest = 0.0
+        self.longest = self.longest_silence = self.most_requests = 0.0
+        self.most_tries = 0
         self.known: dict[tuple[int, str], str] = {}
         self.flights: dict[tuple[int, int, int], float] = {}
         self.greens: dict[str, Green] = {}
         self.last: Program | None = None
+        self.earlier: list[Program] = []
+        self.rescue: Program | None = None
+        self._closed = CLOSED
 
     def now(self) -> float:
         """Return the time."""
@@ -78,16 +89,50 @@ class Verdicts:
         run = latest_run(process)
         if run is None:
             return
+        program.run = run.number
+        closed, self._closed = self._closed, CLOSED
+        program.unended = unended(process.stores[-1], closed)
         for account, key in intended(process.stores[-1]):
             row = row_of(process, account, key)
             if row is None or row.number is None:
                 continue
-            if row.status not in _CLOSED:
+            if row.status not in CLOSED:
                 self.flights[process.number, run.number, row.position] = row.at
-        for key, status, wished in endings_of(process.stores[-1]):
-            if (run.number, key) not in self.known and self.last is not None:
+        # What a rescue says is judged when it says it.
+        said = [] if run.kind == "break-glass" else endings_of(process.stores[-1])
+        for key, status, wished in said:
+            is_new = (run.number, key) not in self.known and status in closed
+            if is_new and self.last is not None:
                 # Written down, and then it was killed before it could say so.
+                if status == "failed" and not is_refused(self.last, self.account_of(key), key):
+                    self.breaks(self.last, f"F10 failed, and nobody refused it: {key}")
                 self._closes(self.last, run, key, status, json.loads(wished))
+
+    def reopens(self) -> None:
+        """From now on what failed may end otherwise."""
+        self._closed = CLOSED - {"failed"}
+        self.known = {key: status for key, status in self.known.items() if status != "failed"}
+
+    def takes_back(self, rescue: Program) -> None:
+        """From now on the journal is that of a rescue, whose runs have numbers of their own."""
+        self.rescue = rescue
+        self.last = None
+        self.earlier = [rescue]
+        self.known.clear()
+        self.flights.clear()
+        self.greens.clear()
+
+    def is_taken(self, track: Track) -> bool:
+        """Whether another connector of the same domain is enabled."""
+        return any(
+            other is not track and other.domain == track.domain and other.now.shows(_ENABLED)
+            for other in self.truth.tracks.values()
+        )
+
+    def account_of(self, key: str) -> str:
+        """Return the account of a connector; empty if there is none."""
+        track = self.truth.tracks.get(key)
+        return "" if track is None else track.account
 
     def in_flight_of(self, process: Process, row: Row) -> float | None:
         """Return since when a target was in flight when *process* began. ``None``: it was not."""
@@ -114,12 +159,14 @@ class Verdicts:
                 self.breaks(program, f"F3 {key} was {before}, and is {status}")
             return
         self.counts[f"ended {status}"] += 1
+        in_flight = self.in_flight_of(program.process, row) is not None or row.unsettled
+        ends_by_right(self, program, outcome, others=self.earlier, in_flight=in_flight)
         self._closes(program, run, key, status, outcome.change.wished)
 
     def _closes(
         self, program: Program, run: Run, key: str, status: str, wished: Mapping[str, bool]
     ) -> None:
-        if status not in _CLOSED:
+        if status not in CLOSED:
             return
         self.known[run.number, key] = status
         if status not in _GREEN:
@@ -142,7 +189,12 @@ class Verdicts:
         written = program.writes_of(track.id)
         if any(sent.left > read.begun and sent.arrived is not None for sent in written):
             self.breaks(program, f"F1 {status}, and not read back: {track.path}")
-        if not any(v.shows(wished) for v in track.between(read.shown_at, read.ended)):
+        looks = [read]
+        if status == "unchanged" and not written:
+            # What needs no write may go by a look before those of others in its account.
+            looks += [look for key, look in program.looks if key == track.id]
+        was = (v for look in looks for v in track.between(look.shown_at, look.ended))
+        if not any(version.shows(wished) for version in was):
             self.breaks(
                 program,
                 f"F1 {status}, which it never was since {read.shown_at:.3f}:"
@@ -161,6 +213,8 @@ class Verdicts:
         """A run has ended by itself, with so many targets."""
         if total is not None and len(program.told) != total:
             self.breaks(program, f"F3 {len(program.told)} outcomes for {total} targets")
+        stops_in_time(self, program)
+        holds(self, program)
         self.heeds_max_failures(program)
         self.heeds_refusals(program)
         self.heeds_canary(program)
@@ -199,38 +253,30 @@ class Verdicts:
                 self.breaks(program, f"F6 {account} is stopped by the 401 of others")
 
     def heeds_canary(self, program: Program) -> None:
-        """No other account is written before those that go first are green."""
+        """No other connector is written before those that go first are green."""
         count = program.options.get("canary", 0)
-        first: dict[tuple[str, int], float] = {}
+        first: dict[str, float] = {}
         for sent in program.writes:
-            if sent.number is not None and not sent.limited:
-                first.setdefault((sent.request.account_id, sent.number[1]), sent.left)
-        groups = list(first)
-        for group in groups[count:] if count else ():
-            for canary in groups[:count]:
-                self._is_green_before(program, canary, first[group])
+            if sent.number is not None and not sent.limited and not sent.unsent:
+                first.setdefault(sent.key, sent.left)
+        keys = list(first)
+        for key in keys[count:] if count else ():
+            for canary in keys[:count]:
+                self._is_green_before(program, canary, first[key])
 
-    def _is_green_before(self, program: Program, canary: tuple[str, int], time: float) -> None:
-        account, rank = canary
-        own = [
-            sent
-            for sent in program.writes
-            if sent.request.account_id == account
-            and sent.number
-            and sent.number[1] == rank
-            and not sent.limited
-        ]
+    def _is_green_before(self, program: Program, canary: str, time: float) -> None:
+        own = [sent for sent in program.writes_of(canary) if not sent.limited and not sent.unsent]
         last = max(self.now() if sent.ended is None else sent.ended for sent in own)
-        for key in {sent.key for sent in own}:
-            if not any(
-                k == key and last <= look.begun and look.ended <= time for k, look in program.looks
-            ):
-                self.breaks(
-                    program, f"F5 another account is written at {time:.3f} before {account}"
-                )
-            told = program.told.get(key)
-            if told not in _GREEN and not (told is None and program.cut):
-                self.breaks(program, f"F5 another account is written, and the canary is {told}")
+        wished = json.loads(own[-1].request.body or b"{}")
+        seen = [
+            look.shown
+            for key, look in program.looks
+            if key == canary and last <= look.begun and look.ended <= time
+        ]
+        if not any(shown and wished.items() <= shown.items() for shown in seen):
+            self.breaks(
+                program, f"F5 another connector is written at {time:.3f} before {canary} is seen"
+            )
 
     def stays(self) -> None:
         """What ended green and nobody else has written is still so when all is quiet."""

@@ -7,10 +7,14 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from fleet_keys import Keys
+from fleet_limits import Windows
 from fleet_links import FAULTY, LIES, LaggingCloud, Roads
+from fleet_neighbours import Neighbours
 from fleet_operator import Operator
 from fleet_oracle import Oracle
 from fleet_others import Others
+from fleet_outages import Weather
 from fleet_plan import FleetPlan
 from fleet_process import FleetLoop, simulated
 from fleet_report import FleetReport
@@ -30,8 +34,11 @@ class FleetWorld:
 
     Attributes:
         plan: What it is made by.
-        tokens: Who has which, by account.
-        tracks: All connectors.
+        random: What its former parts are drawn from; what came later has its own.
+        tokens: Who has which, by account of the operator.
+        keys: What tokens are presented as.
+        weather: When the server is away.
+        tracks: All connectors of the operator.
         moves: Pairs of connectors of one domain, of which the first one is enabled.
     """
 
@@ -39,20 +46,40 @@ class FleetWorld:
         self, plan: FleetPlan, random: Random, folder: Path, *, keeps_trace: bool = False
     ) -> None:
         self.plan, self.random, self.folder = plan, random, folder
+        self.more = Random(f"later parts of {plan.seed}")  # noqa: S311 - a seed is the point
         self.truth = Truth()
         self.oracle = Oracle(
             self.truth, slowness=plan.slowness, lag=plan.lag, keeps_trace=keeps_trace
         )
+        self.oracle.windows = Windows(plan.limit)
+        self.weather = Weather(plan.outages)
         self.cloud = LaggingCloud(
             self.oracle, random, plan.lag, rate_limit=plan.limit, seed=plan.seed
         )
         self.tokens: dict[str, str] = {}
         self.moves: list[tuple[Track, Track]] = []
+        self._routes: dict[str, str] = {}
         self._settle_down()
+        self.neighbours = Neighbours(self, self.more)
+        self.neighbours.settle_down()
+        served: dict[str, list[str]] = {}
+        for account, token in self._routes.items():
+            served.setdefault(token, []).append(account)
+        self.keys = Keys(self.cloud, served)
+        self.cloud.add_token("token-foreign", list(self.tokens))
         self.others = Others(self)
         self.oracle.noticed = self.others.notice
         faults = LIES if plan.lies else FAULTY
-        self.roads = Roads(self.cloud, self.oracle, self.tokens, random, plan.latency, faults)
+        self.roads = Roads(
+            self.cloud,
+            self.oracle,
+            self._routes,
+            self.keys,
+            self.weather,
+            random,
+            plan.latency,
+            faults,
+        )
         self.operator = Operator(self)
 
     @property
@@ -62,29 +89,31 @@ class FleetWorld:
 
     @property
     def tracks(self) -> list[Track]:
-        """All connectors."""
-        return list(self.truth.tracks.values())
+        """All connectors of the operator."""
+        return [track for track in self.truth.tracks.values() if track.account in self.tokens]
 
     def _settle_down(self) -> None:
         plan, random = self.plan, self.random
-        served: dict[str, list[str]] = {}
         for number in range(plan.accounts):
             token = _TOKEN.format(number % plan.credentials)
-            account = self.cloud.add_account()
+            account = self.add_account(token)
             self.tokens[account] = token
-            served.setdefault(token, []).append(account)
             for place in range(random.randint(1, 3)):
-                self._add(account, f"d{place}.a{number}.example", random.random() < 0.4)
-        for token, accounts in served.items():
-            self.cloud.add_token(token, accounts)
-        self.cloud.add_token("token-foreign", list(self.tokens))
+                self.add(account, f"d{place}.a{number}.example", random.random() < 0.4)
         for number in range(random.randint(0, 2) if plan.act == "fleet" else 1):
             source, target = random.sample(self.accounts, 2)
             domain = f"m{number}.example"
-            pair = self._add(source, domain, enabled=True), self._add(target, domain, enabled=False)
+            pair = self.add(source, domain, enabled=True), self.add(target, domain, enabled=False)
             self.moves.append(pair)
 
-    def _add(self, account: str, domain: str, enabled: bool) -> Track:  # noqa: FBT001
+    def add_account(self, token: str) -> str:
+        """Add an account that a token serves."""
+        account = self.cloud.add_account()
+        self._routes[account] = token
+        return account
+
+    def add(self, account: str, domain: str, enabled: bool) -> Track:  # noqa: FBT001
+        """Add a connector."""
         state = "verified"
         if not enabled and not domain.startswith("m") and self.random.random() < 0.2:
             state = self.random.choice(("awaiting", "pending", "failed"))
@@ -125,7 +154,7 @@ class FleetWorld:
         await asyncio.sleep(1.0)
         self.roads.faulty.rate = plan.rate
         loop.call_later(plan.storm, self.heal)
-        around = [loop.create_task(self.others.live())]
+        around = [loop.create_task(self.others.live()), loop.create_task(self.neighbours.live())]
         if plan.blocked:
             around.append(loop.create_task(self.others.use_up()))
         refusal = loop.call_later(10 ** self.random.uniform(-1.5, 0.6), self._refuse)
@@ -135,11 +164,13 @@ class FleetWorld:
         await asyncio.gather(*around)
         refusal.cancel()
         self.heal()
+        await asyncio.sleep(self.weather.left)
         self.others.writing = False
-        self._restore()
+        self.keys.restore()
         self.cloud.lag = 0.0
         await asyncio.sleep(_QUIET)
         await self.operator.finish()
+        await self.neighbours.finish()
         await asyncio.sleep(_QUIET)
         self.oracle.stays()
         self._is_as_known()
@@ -154,19 +185,11 @@ class FleetWorld:
 
     def _refuse(self) -> None:
         """From now on a token is refused."""
-        token = self.random.choice(sorted(set(self.tokens.values())))
         self.oracle.counts["tokens refused"] += 1
-        self.cloud.add_token(token, self._served(token), status="disabled")
-
-    def _restore(self) -> None:
-        for token in set(self.tokens.values()):
-            self.cloud.add_token(token, self._served(token))
-
-    def _served(self, token: str) -> list[str]:
-        return [account for account, own in self.tokens.items() if own == token]
+        self.keys.revoke(self.random.choice(sorted(set(self.tokens.values()))))
 
     def _is_as_known(self) -> None:
-        for account in self.accounts:
+        for account in self._routes:
             there = {
                 c.id: (c.enabled, c.use_fedramp_language) for c in self.cloud.connectors(account)
             }
@@ -179,11 +202,11 @@ class FleetWorld:
                 self.oracle.breaks(None, f"the model knows {account} otherwise than the emulator")
 
 
-def simulate_fleet(seed: int, *, keeps_trace: bool = False) -> FleetReport:
-    """Let the fleet of *seed* run and return what became of it."""
+def simulate_fleet(seed: int, *, keeps_trace: bool = False, **kind: bool) -> FleetReport:
+    """Let the fleet of *seed* run and return what became of it; *kind* as for `FleetPlan.of`."""
     random = Random(seed)  # noqa: S311 - a seed is the point
     global_random.seed(seed)
-    plan = FleetPlan.of(seed, random)
+    plan = FleetPlan.of(seed, random, **kind)
     where = _MEMORY if _MEMORY.is_dir() else None
 
     async def live() -> FleetWorld:
@@ -192,7 +215,7 @@ def simulate_fleet(seed: int, *, keeps_trace: bool = False) -> FleetReport:
             try:
                 await world.live()
             finally:
-                for program in world.operator.programs:
+                for program in [*world.operator.programs, *world.neighbours.programs]:
                     program.process.close()
             return world
 

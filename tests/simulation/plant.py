@@ -22,7 +22,7 @@ from typing import Any, Final
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 # Seconds; a suite that hangs has found the bug too.
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 300.0
 _FOUND: Final = 3
 _PYTEST: Final = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "timeout=20"]
 

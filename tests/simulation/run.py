@@ -74,19 +74,22 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="one world, with its trace")
     parser.add_argument("--floors", action="store_true", help="fail if the figures are too small")
     parser.add_argument(
-        "--scenario", choices=[*SCENARIOS, "fleet", "all"], help="figures, not worlds"
+        "--scenario", choices=[*SCENARIOS, "fleet", "rescue", "all"], help="figures, not worlds"
     )
     return parser.parse_args()
 
 
-def _scenarios(which: str, seeds: range, workers: int) -> Iterator[dict[str, Any]]:
+def _scenarios(which: str, seeds: range, workers: int, *, floors: bool) -> Iterator[dict[str, Any]]:
     for name, scenario in SCENARIOS.items():
         if which in {name, "all"}:
             for figures in scenario():
                 yield {"scenario": name, **figures}
     if which in {"fleet", "all"}:
-        for figures in fleets(seeds, workers):
+        for figures in fleets(seeds, workers, floors=floors):
             yield {"scenario": "fleet", **figures}
+    if which == "rescue":
+        for figures in fleets(seeds, workers, rescue=True):
+            yield {"scenario": "rescue", **figures}
 
 
 def main() -> int:
@@ -95,10 +98,11 @@ def main() -> int:
     first = SystemRandom().getrandbits(40) if options.first is None else options.first
     if options.scenario is not None:
         if options.seed is not None:
-            return 0 if _tell(show_fleet(options.seed)) else 1
+            rescue = options.scenario == "rescue"
+            return 0 if _tell(show_fleet(options.seed, rescue=rescue)) else 1
         broken = 0
         seeds = range(first, first + (options.seeds or FLEETS))
-        for figures in _scenarios(options.scenario, seeds, options.workers):
+        for figures in _scenarios(options.scenario, seeds, options.workers, floors=options.floors):
             broken += figures.get("violations", 0)
             print(json.dumps(figures), flush=True)  # noqa: T201
         return 1 if broken else 0
