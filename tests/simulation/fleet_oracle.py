@@ -138,7 +138,8 @@ class Oracle(Verdicts):
         program = sent.process
         known = self.in_flight_of(program.process, row)
         first = program.first_reads.get(sent.key)
-        if known is None or first is None:
+        is_blind = (program.number, row.run, row.position) in self.blind
+        if known is None or first is None or is_blind:
             return
         if track.foreign(known, first.shown_at):
             self.breaks(

@@ -46,6 +46,7 @@ class Verdicts:
         most_requests: How many a run of which nothing went wrong sent, a target.
         known: By run and connector, how it ended for good.
         flights: By run and position, since when what was in flight was so, for who resumes it.
+        blind: Those of them that had not been read before they were written.
         greens: By connector, what was said last, with the moment that was read.
         last: The process before the present one that had a journal open.
         earlier: All that had.
@@ -61,6 +62,7 @@ class Verdicts:
         self.most_tries = 0
         self.known: dict[tuple[int, str], str] = {}
         self.flights: dict[tuple[int, int, int], float] = {}
+        self.blind: set[tuple[int, int, int]] = set()
         self.greens: dict[str, Green] = {}
         self.last: Program | None = None
         self.earlier: list[Program] = []
@@ -98,6 +100,8 @@ class Verdicts:
                 continue
             if row.status not in CLOSED:
                 self.flights[process.number, run.number, row.position] = row.at
+                if row.before is None:
+                    self.blind.add((process.number, run.number, row.position))
         # What a rescue says is judged when it says it.
         said = [] if run.kind == "break-glass" else endings_of(process.stores[-1])
         for key, status, wished in said:
