@@ -15,7 +15,7 @@ from scripted import ACCOUNT, Scripted, failure, success
 import cfsso
 from cfsso.testing import VirtualTimeLoop
 from cfsso.transports import pacing
-from cfsso.transports._call import Call
+from cfsso.transports._call import Call, current
 
 pytestmark = pytest.mark.virtual_time
 
@@ -223,6 +223,25 @@ async def test_a_cancelled_attempt_is_counted() -> None:
     await paced.send(GET)
 
     assert [0.0, 40.0] == inner.times
+
+
+async def test_a_cancelled_wait_for_a_connection_is_not_counted() -> None:
+    """What is known not to have left when it was given up takes no place."""
+
+    class Waiting(Timed):
+        async def send(self, request: cfsso.Request) -> cfsso.Response:
+            current().held = len(self.times) == 0
+            return await super().send(request)
+
+    inner = Waiting(success([]), seconds=5.0)
+    paced = cfsso.PacingTransport(inner, rate_limit=cfsso.RateLimit(1, 10.0), timeout=30.0)
+    call = Call(operation="test")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1.0):
+            await call.run(paced.send(GET))
+    await paced.send(GET)
+
+    assert [0.0, 1.0] == inner.times
 
 
 async def test_what_disables_goes_first_then_what_was_begun() -> None:

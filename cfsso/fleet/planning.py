@@ -204,5 +204,6 @@ def _seconds(
         # Without a token nothing is sent.
         if account_id in credentials:
             requests[credentials[account_id]] += 1
-    windows = max(((count - 1) // limit.requests for count in requests.values()), default=0)
+    usable = limit.requests - limit.reserve
+    windows = max(((count - 1) // usable for count in requests.values()), default=0)
     return float(windows * limit.seconds)

@@ -2,7 +2,7 @@
 
 import asyncio
 import enum
-from collections import deque
+from collections import OrderedDict
 from typing import Final
 
 # As many as pacing lets one address have under way, so that nothing queues below it.
@@ -47,7 +47,10 @@ class Places:
         self._most = most
         self._grows_at = 0.0
         self.under_way = 0
-        self._waiting: tuple[deque[asyncio.Future[None]], ...] = tuple(deque() for _ in Need)
+        # Ordered, and yet whoever gives up is gone at once.
+        self._waiting: tuple[OrderedDict[asyncio.Future[None], None], ...] = tuple(
+            OrderedDict() for _ in Need
+        )
         self._bounds: tuple[int, ...]
         self._bound(most)
 
@@ -66,15 +69,13 @@ class Places:
     async def take(self, need: Need) -> None:
         """Take a place when one comes free. A cancelled wait leaves nothing behind."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        line = self._waiting[need]
-        line.append(future)
+        self._waiting[need][future] = None
         try:
             await future
         except BaseException:
+            self._waiting[need].pop(future, None)
             if future.done() and not future.cancelled():
                 self.leave()
-            else:
-                line.remove(future)
             raise
 
     def leave(self) -> None:
@@ -95,7 +96,7 @@ class Places:
                 self._bound(self.bound + 1)
         for need, line in zip(Need, self._waiting, strict=True):
             while line and self.under_way < self._bounds[need]:
-                future = line.popleft()
+                future, _ = line.popitem(last=False)
                 if not future.done():
                     self.under_way += 1
                     future.set_result(None)

@@ -124,7 +124,8 @@ class PacingTransport:
             response = await self._inner.send(request)
         except BaseException as error:
             # It may be on its way, and be counted, for as long as an attempt may last.
-            counted = None if _is_unsent(error) else max(loop.time(), begun + self._timeout)
+            unsent = call.held or _is_unsent(error)
+            counted = None if unsent else max(loop.time(), begun + self._timeout)
             address.leave(spot, counted)
             lane.leave(place, counted)
             raise

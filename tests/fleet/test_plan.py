@@ -556,14 +556,16 @@ async def test_how_long_a_plan_takes(expected: float, accounts: int, known: bool
     assert expected == made.seconds
 
 
-async def test_a_request_that_just_fits_does_not_wait() -> None:
-    """As many requests as the limit has places take no time; one more takes a window."""
-    world = World.of(*["verified"] * 8)
-    more = World.of(*["verified"] * 9)
+@pytest.mark.parametrize("reserve", [0, 2])
+async def test_a_request_that_just_fits_does_not_wait(reserve: int) -> None:
+    """As many requests as the limit has places for a run take no time; one more takes a window."""
+    limit = attrs.evolve(LIMIT, reserve=reserve)
+    world = World.of(*["verified"] * (8 - reserve))
+    more = World.of(*["verified"] * (9 - reserve))
 
     seconds = [
         (
-            await plan(cfsso.AsyncSSOConnectors(Through(w.cloud), rate_limit=LIMIT), w.changes)
+            await plan(cfsso.AsyncSSOConnectors(Through(w.cloud), rate_limit=limit), w.changes)
         ).seconds
         for w in (world, more)
     ]

@@ -36,7 +36,7 @@ class Credential:
         "closed_until",
         "limit",
         "needs_probe",
-        "probe",
+        "probes",
         "shared",
     )
 
@@ -45,7 +45,7 @@ class Credential:
         self.arrivals: deque[float] = deque()
         self.closed_at = self.closed_until = 0.0
         self.needs_probe = False
-        self.probe: Op | None = None
+        self.probes: list[Op] = []
         self.shared = False
 
 
@@ -102,9 +102,12 @@ class Oracle(Verdicts):
         if now < credential.closed_until - _SLACK:
             self.breaks(op, f"a request {credential.closed_until - now:.3f} s before Retry-After")
         if credential.needs_probe:
-            if credential.probe is not None:
-                self.breaks(op, f"a second request while {credential.probe} probes")
-            credential.probe = op
+            # What is urgent may pass by a probe that is not; which leaves first is chance.
+            urgent = _is_urgent(op)
+            for probe in credential.probes:
+                if probe is not op and _is_urgent(probe) is urgent:
+                    self.breaks(op, f"a second request while {probe} probes")
+            credential.probes.append(op)
 
     def _may_write(self, op: Op, now: float) -> None:
         if op.knows:
@@ -128,8 +131,7 @@ class Oracle(Verdicts):
         if request.is_write and not unsent:
             op.may_have_sent += 1
         credential = self.credentials[account]
-        if credential.probe is op:
-            credential.probe = None
+        credential.probes = [one for one in credential.probes if one is not op]
 
     def answers(self, op: Op, request: Request, response: Response, account: str) -> None:
         """A request is answered."""
@@ -142,9 +144,12 @@ class Oracle(Verdicts):
             self._learns(op)
         credential = self.credentials[account]
         wait = _wait(response) if response.status in _CLOSING else None
-        if credential.probe is op:
-            credential.probe = None
+        if op in credential.probes:
+            credential.probes = [one for one in credential.probes if one is not op]
             credential.needs_probe = wait is not None or credential.closed_until > now
+            if not credential.needs_probe:
+                # One that was let in says for all that the server is open again.
+                credential.probes = []
         if wait is not None:
             credential.closed_at = now
             credential.closed_until = max(credential.closed_until, now + max(wait, 1.0))
@@ -226,3 +231,8 @@ def _wait(response: Response) -> float | None:
     if text.endswith("GMT"):
         return _DATE
     return _BLOCK if response.status == 429 else None
+
+
+def _is_urgent(op: Op) -> bool:
+    """Whether it lets people in, and so may pass by a probe that does not."""
+    return op.kind == "update" and op.wished.get("enabled") is False

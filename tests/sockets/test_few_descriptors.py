@@ -216,15 +216,18 @@ async def test_the_soft_limit_is_raised(soft: int, hard: int, wanted: int) -> No
 
 
 def test_a_limit_that_cannot_be_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the system refuses is left as it is."""
+    """What the system refuses is left as it is, and what is enough is not touched."""
 
     def refuse(*_: Any) -> None:
         msg = "not allowed"
         raise ValueError(msg)
 
-    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (64, resource.RLIM_INFINITY))
     monkeypatch.setattr(resource, "setrlimit", refuse)
-    raise_soft_limit()
+    for soft in (64, 9000):
+        monkeypatch.setattr(
+            resource, "getrlimit", lambda _kind, s=soft: (s, resource.RLIM_INFINITY)
+        )
+        raise_soft_limit()
 
 
 class TestCommands:
