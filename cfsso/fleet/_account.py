@@ -7,7 +7,13 @@ from typing import Final
 
 import attrs
 
-from cfsso.errors import AuthenticationError, CfssoError, JournalError, WriteState
+from cfsso.errors import (
+    APIConnectionError,
+    AuthenticationError,
+    CfssoError,
+    JournalError,
+    WriteState,
+)
 from cfsso.fleet._deciding import decide, ended, lets_in, settle
 from cfsso.fleet._gate import Stopped
 from cfsso.fleet._held import Held, Watch
@@ -162,9 +168,13 @@ class Account:
         return ending is not None and ending.status.is_green and target.position in self._confirmed
 
     def _is_barred(self, target: Target) -> bool:
-        """Whether its token was refused, which says nothing of a target."""
+        """Whether its token was refused before it was written, which says nothing of a target."""
         ending = self.endings.get(target.position)
-        return ending is not None and isinstance(ending.error, AuthenticationError)
+        return (
+            ending is not None
+            and ending.status is _NOT_ATTEMPTED
+            and isinstance(ending.error, AuthenticationError)
+        )
 
     async def _look_back(self, part: Sequence[Target]) -> None:
         """Look once more after the last write, and judge by that."""
@@ -232,7 +242,8 @@ class Account:
         # Not within a place for requests: the disk takes its time too.
         await self._intend(target, sight)
         try:
-            async with self._means.places:
+            # In an outage a write waits for its turn as reads do.
+            async with self._means.outage.turn(leave=True), self._means.places:
                 self.visit.check_open()
                 if not self.visit.is_fresh(target.sso_connector_id):
                     # The place was long in coming.
@@ -255,6 +266,10 @@ class Account:
         except Stopped:
             await self._forget(target)
             raise
+        except APIConnectionError as error:
+            # The outage was too long while the write waited for its turn.
+            await self._forget(target)
+            raise Stopped(str(error)) from None
         return ending, 0.0, sent
 
     async def _intend(self, target: Target, sight: Sight) -> None:

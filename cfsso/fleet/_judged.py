@@ -40,7 +40,9 @@ def judged(result: _Result, wished: Mapping[str, bool], sight: Sight) -> _Result
 
 
 def _unseen(result: _Result, note: str, error: CfssoError | None = None) -> _Result:
-    return attrs.evolve(result, status=OutcomeStatus.UNKNOWN, error=error, note=note)
+    # Of what nothing was sent for, there is no doubt what was done: a later run reads it again.
+    status = OutcomeStatus.UNKNOWN if result.attempts else OutcomeStatus.NOT_ATTEMPTED
+    return attrs.evolve(result, status=status, error=error, note=note)
 
 
 def _is_silent(wished: Mapping[str, bool], sight: SSOConnector) -> bool:

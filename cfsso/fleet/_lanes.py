@@ -10,7 +10,7 @@ from cfsso.fleet._gate import Gate
 from cfsso.transports.base import RateLimit
 
 # Once the limit was misjudged.
-_LEAST: Final = 2
+_LEAST: Final = 6
 _NEWEST: Final = 0.1
 # Shorter waits are not worth a word.
 _LONG: Final = 1.0

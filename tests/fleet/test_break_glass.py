@@ -656,7 +656,7 @@ async def test_what_somebody_else_disables_after_the_stop_is_off() -> None:
 @pytest.mark.parametrize(
     ("second", "status", "note"),
     [
-        ([{"enabled": None}], Status.UNKNOWN, "the last read does not show how it is"),
+        ([{"enabled": None}], Status.NOT_ATTEMPTED, "the last read does not show how it is"),
         ([{"enabled": True}], Status.CONFLICT, "it was enabled meanwhile"),
         ([], Status.UNCHANGED, "it was off already"),
     ],

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from worlds import Rule, Through, World
+from scripted import failure
+from worlds import Reply, Rule, Through, World
 
 import cfsso
 from cfsso.fleet import Change, Outcome, apply
@@ -359,3 +360,21 @@ async def test_a_missing_token_keeps_nobody_else() -> None:
     assert {Status.CHANGED: 2, Status.NOT_ATTEMPTED: 1} == counted(outcomes)
     assert ["api_token is missing"] == [str(o.error) for o in outcomes if o.error]
     assert (4, 2) == (transport.seen.count("GET"), transport.seen.count("PATCH"))
+
+
+async def test_a_canary_that_could_not_be_read_back_stops_the_run() -> None:
+    """A token that is refused after the canary was written does not clear the way for others."""
+    world = World.of("verified", accounts=3)
+    lists: list[cfsso.Request] = []
+
+    def rule(request: cfsso.Request) -> Reply | None:
+        if not request.is_write:
+            lists.append(request)
+        return failure(401) if len(lists) == 2 and not request.is_write else None
+
+    outcomes = await world.run(Through(world.cloud, rule), canary=1, concurrency=1)
+
+    assert [Status.UNKNOWN, Status.NOT_ATTEMPTED, Status.NOT_ATTEMPTED] == [
+        outcome.status for outcome in outcomes
+    ]
+    assert "the run stopped, since the canary did not succeed" == outcomes[1].note

@@ -289,6 +289,26 @@ async def test_a_rescue_goes_on_while_reads_fail() -> None:
     assert {False} == {connector.enabled for connector in shown}
 
 
+async def test_disables_hold_in_an_outage_too() -> None:
+    """What only lets people in takes its turn as well: a few tries, not one every moment."""
+    world = World.of(*["enabled"] * 5, accounts=2)
+    world.changes = [
+        Change(change.account_id, change.sso_connector_id, enabled=False)
+        for change in world.changes
+    ]
+    stack = Stack.of(world)
+    stack.fail(refuse_connection, 0.03)
+    # Nobody below pauses between two tries.
+    bare = cfsso.AsyncSSOConnectors(stack.faulty, on_event=stack.events.append)
+
+    found = await all_of(world, apply(bare, world.changes, canary=0))
+
+    assert {Status.NOT_ATTEMPTED: 10} == found
+    attempts = [event for event in stack.events if event.kind is cfsso.EventKind.ATTEMPT]
+    assert len(attempts) < 40
+    assert asyncio.get_running_loop().time() < 50
+
+
 async def test_a_watcher_that_fails_changes_nothing() -> None:
     """What is raised by whoever watches a hold is logged, and the run goes on."""
     world = World.of("verified", accounts=5)
