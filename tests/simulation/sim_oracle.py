@@ -36,7 +36,7 @@ class Credential:
         "closed_until",
         "limit",
         "needs_probe",
-        "probe",
+        "probes",
         "shared",
     )
 
@@ -45,7 +45,8 @@ class Credential:
         self.arrivals: deque[float] = deque()
         self.closed_at = self.closed_until = 0.0
         self.needs_probe = False
-        self.probe: Op | None = None
+        # One that is urgent may go beside one that is not.
+        self.probes: list[Op] = []
         self.shared = False
 
 
@@ -102,9 +103,10 @@ class Oracle(Verdicts):
         if now < credential.closed_until - _SLACK:
             self.breaks(op, f"a request {credential.closed_until - now:.3f} s before Retry-After")
         if credential.needs_probe:
-            if credential.probe is not None:
-                self.breaks(op, f"a second request while {credential.probe} probes")
-            credential.probe = op
+            for probe in credential.probes:
+                if probe.is_urgent is op.is_urgent:
+                    self.breaks(op, f"a second request while {probe} probes")
+            credential.probes.append(op)
 
     def _may_write(self, op: Op, now: float) -> None:
         if op.knows:
@@ -128,8 +130,8 @@ class Oracle(Verdicts):
         if request.is_write and not unsent:
             op.may_have_sent += 1
         credential = self.credentials[account]
-        if credential.probe is op:
-            credential.probe = None
+        if op in credential.probes:
+            credential.probes.remove(op)
 
     def answers(self, op: Op, request: Request, response: Response, account: str) -> None:
         """A request is answered."""
@@ -142,8 +144,8 @@ class Oracle(Verdicts):
             self._learns(op)
         credential = self.credentials[account]
         wait = _wait(response) if response.status in _CLOSING else None
-        if credential.probe is op:
-            credential.probe = None
+        if op in credential.probes:
+            credential.probes.clear()
             credential.needs_probe = wait is not None or credential.closed_until > now
         if wait is not None:
             credential.closed_at = now
