@@ -227,6 +227,7 @@ async def test_an_update_over_http(late: bool) -> None:  # noqa: FBT001
             if steps.count < at:
                 break
             assert task.cancelled()
+            assert wire._places is not None
             assert 0 == wire._places.under_way
             assert not wire._session or not wire._session.connector._acquired
         assert at > 3

@@ -11,7 +11,7 @@ import trustme
 from raw_sockets import raw_server
 
 import cfsso
-from cfsso.transports.aiohttp import _new_session
+from cfsso.transports._aiohttp_session import new_session
 
 PATCH = cfsso.Request("PATCH", f"/accounts/{'a' * 32}/sso_connectors/{'b' * 32}", b"{}")
 
@@ -93,7 +93,7 @@ async def test_old_protocol(trusted: trustme.CA) -> None:
 
 async def test_old_protocol_where_the_system_allows_it() -> None:
     """TLS 1.2 is asked for by us, however lax the system's own policy is."""
-    session = _new_session()
+    session = new_session()
     try:
         assert session.connector is not None
         assert ssl.TLSVersion.TLSv1_2 is session.connector._ssl.minimum_version  # type: ignore[attr-defined] # no public way to it

@@ -565,8 +565,8 @@ class Machine(RuleBasedStateMachine):
         self.until: list[float] = []
         self.closed_until = 0.0
         self.probing = False
-        # The latest that has to come back before others go.
-        self.probe: Place | None = None
+        # Those that have to come back before others go; each went past the one before.
+        self.probes: list[Place] = []
         self.left, self.left_until = NEVER, NEVER
         # When the places of others are free.
         self.others: list[float] = []
@@ -601,12 +601,12 @@ class Machine(RuleBasedStateMachine):
         assert urgent or not self.others or not self.held
         assert now >= self.closed_until
         assert self.left > 0
-        assert self.probe is None or (urgent and not self.probe.urgent)
-        assert place.probe is (self.probing or self.probe is not None)
+        assert not self.probes or (urgent and not self.probes[-1].urgent)
+        assert place.probe is (self.probing or bool(self.probes))
         assert place.urgent is (urgent and place.probe)
         self.probing = False
         if place.probe:
-            self.probe = place
+            self.probes.append(place)
         self.left -= 1
         self.held.append(place)
 
@@ -626,10 +626,12 @@ class Machine(RuleBasedStateMachine):
 
     def come_back(self, place: Place, *, answered: bool) -> None:
         """Let a probe, if it is one, decide over the others."""
-        latest = place is self.probe
-        if latest or (self.probe and place.probe and answered and self.window.is_good(place)):
-            self.probe = None
-            self.probing = self.probing or not answered
+        if place not in self.probes:
+            return
+        self.probes.remove(place)
+        if answered and self.window.is_good(place):
+            self.probes = []
+        self.probing = self.probing or not (self.probes or answered)
 
     def _leave(self, index: int, seconds: float, *, answered: bool) -> None:
         place = self.held.pop(index % len(self.held))
@@ -715,7 +717,7 @@ class Machine(RuleBasedStateMachine):
         self.expire()
         # This has it notice the same.
         self.window.is_idle(self.now())
-        self.closed_until, self.probing, self.probe = 0.0, False, None
+        self.closed_until, self.probing, self.probes = 0.0, False, []
         self.run(self.window.open)
 
     @precondition(lambda self: self.held)

@@ -1,6 +1,6 @@
 """What comes back through aiohttp: an answer, or why there is none."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
@@ -12,7 +12,7 @@ from cfsso.errors import (
     CfssoError,
     WriteState,
 )
-from cfsso.transports._call import Sink
+from cfsso.transports._call import Sink, SinkOf
 from cfsso.transports._descriptors import are_exhausted, is_full
 from cfsso.transports.base import MAX_BODY, Request, Response
 
@@ -54,7 +54,7 @@ async def read(
     status: int,
     headers: Mapping[str, str],
     content: aiohttp.StreamReader,
-    sink: Callable[[], Sink] | None,
+    sink: SinkOf | None,
 ) -> Response | CfssoError:
     """
     Return the answer to *request*, or an error if it is larger than can be taken.

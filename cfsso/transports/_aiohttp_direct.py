@@ -18,7 +18,7 @@ from cfsso._version import __version__
 from cfsso.errors import APIConnectionError, CfssoError, WriteState
 from cfsso.transports._aiohttp_answers import by_name, read
 from cfsso.transports._aiohttp_kept import Kept, Line
-from cfsso.transports._call import current
+from cfsso.transports._call import SinkOf
 from cfsso.transports._deadlines import Deadlines
 from cfsso.transports.base import Request, Response
 from cfsso.transports.credentials import Secret
@@ -85,7 +85,9 @@ class Direct:
             f"User-Agent: cfsso/{__version__}\r\nAuthorization: Bearer "
         )
 
-    async def send(self, request: Request, secret: Secret) -> Response | CfssoError:
+    async def send(
+        self, request: Request, secret: Secret, sink: SinkOf | None
+    ) -> Response | CfssoError:
         """
         Send *request* and return its answer, or an error if it is not to be believed.
 
@@ -102,7 +104,7 @@ class Direct:
             line = await self._open()
             timer = self._loop.call_at(now + self._seconds, line.expire)
         try:
-            return await self._ask(line, request, secret, about)
+            return await self._ask(line, request, secret, about, sink)
         except Exception:
             # What aiohttp makes of the end of time is that the server hung up.
             if line.expired:
@@ -115,7 +117,12 @@ class Direct:
                 timer.cancel()
 
     async def _ask(
-        self, line: Line, request: Request, secret: Secret, about: str | None
+        self,
+        line: Line,
+        request: Request,
+        secret: Secret,
+        about: str | None,
+        sink: SinkOf | None,
     ) -> Response | CfssoError:
         """Send *request* and keep *line*, or close it."""
         kept = False
@@ -126,7 +133,6 @@ class Direct:
             while message.code < 200 and message.code != 101:  # noqa: PLR2004 # as RFC 9110 has it
                 message, content = await line.protocol.read()
             outcome: Response | CfssoError
-            sink = current().sink
             body = _whole(content) if sink is None else None
             if body is None:
                 outcome = await read(request, message.code, message.headers, content, sink)

@@ -8,7 +8,7 @@ transport of somebody else's may stand between them.
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
 import attrs
 
@@ -62,6 +62,10 @@ class Sink(Protocol):
         ...
 
 
+SinkOf: TypeAlias = Callable[[], Sink]
+"""Makes a sink for one answer."""
+
+
 @attrs.define(eq=False, kw_only=True)
 class Call:
     """
@@ -109,7 +113,7 @@ class Call:
     urgent: bool = False
     queued: bool = False
     settling: bool = False
-    sink: Callable[[], Sink] | None = None
+    sink: SinkOf | None = None
     held: bool = True
     request: Request | None = None
     doubt: CfssoError | None = None

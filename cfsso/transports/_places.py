@@ -81,7 +81,8 @@ class Places:
     def leave(self) -> None:
         """Leave a place."""
         self.under_way -= 1
-        self._serve()
+        if self.bound < self._most or any(self._waiting):
+            self._serve()
 
     def shrink(self) -> None:
         """Have one place less than are taken: for the last one there was no descriptor."""
@@ -94,8 +95,8 @@ class Places:
             if self._grows_at <= now:
                 self._grows_at = now + _REST
                 self._bound(self.bound + 1)
-        for need, line in zip(Need, self._waiting, strict=True):
-            while line and self.under_way < self._bounds[need]:
+        for line, bound in zip(self._waiting, self._bounds, strict=True):
+            while line and self.under_way < bound:
                 future, _ = line.popitem(last=False)
                 if not future.done():
                     self.under_way += 1

@@ -55,8 +55,8 @@ class Window:
         "_left_until",
         "_others",
         "_plain",
-        "_probe_out",
         "_probe_wanted",
+        "_probes",
         "_quota",
         "_ranks",
         "_reserve",
@@ -72,19 +72,18 @@ class Window:
         # When each place that was left will be free, soonest first.
         self._free_at: list[float] = []
         self.under_way = 0
-        # Ordered, and yet whoever gives up is gone at once; with the latest time to wait for.
+        # Ordered, and whoever gives up is gone at once; with the latest time to wait for.
         self._ranks: tuple[OrderedDict[asyncio.Future[Place], float], ...] = tuple(
             OrderedDict() for _ in Rank
         )
         self._timer: asyncio.TimerHandle | None = None
         self._closed_until = 0.0
         self._series = 0
-        # All places of a series that are no probes are alike.
         self._plain = Place(probe=False, series=0)
         self._probe_wanted = False
-        # The latest of those that are out.
-        self._probe_out: Place | None = None
-        # A server's word on how many may yet go, and how long it holds.
+        # Those that are out; each went past the one before.
+        self._probes: list[Place] = []
+        # How many may yet go by a server's word, and how long it holds.
         self._left = self._left_until = NEVER
 
     @property
@@ -175,7 +174,8 @@ class Window:
     def open(self) -> None:
         """Take back all closing."""
         self._closed_until = 0.0
-        self._probe_wanted, self._probe_out = False, None
+        self._probe_wanted = False
+        self._probes.clear()
         self._serve()
 
     def heed(self, left: float, until: float, now: float) -> None:
@@ -218,33 +218,34 @@ class Window:
             at = max(at, self._left_until)
         excess = ahead + self._excess(urgent=urgent)
         if excess >= 0:
-            taken = self.under_way + len(self._free_at)
-            theirs = 0 if urgent else self._others.count
-            rounds, nth = divmod(int(excess), max(1, int(self._quota), taken + theirs))
+            places = self.under_way + len(self._free_at) + self._others.count
+            rounds, nth = divmod(int(excess), max(1, int(self._quota), places))
             first = self._frees_at(nth, urgent=urgent)
             at = max(at, (now + seconds if first == NEVER else first) + rounds * seconds)
         return at - now
 
     def _take(self, *, urgent: bool) -> Place:
         # Who passes by a probe is another one.
-        probe = self._probe_wanted or self._probe_out is not None
+        probe = self._probe_wanted or bool(self._probes)
         self._probe_wanted = False
         self.under_way += 1
         self._left -= 1
         if probe:
-            self._probe_out = Place(probe=True, series=self._series, urgent=urgent)
-            return self._probe_out
+            self._probes.append(Place(probe=True, series=self._series, urgent=urgent))
+            return self._probes[-1]
         if self._plain.series != self._series:
             self._plain = Place(probe=False, series=self._series)
         return self._plain
 
     def _go_on(self, place: Place, *, cleared: bool) -> None:
         """Let others know that *place* was left."""
-        out = self._probe_out
-        # One that was passed by clears the way as well, unless there was a closing since.
-        if out is not None and (place is out or (place.probe and cleared and self.is_good(place))):
-            self._probe_out = None
-            self._probe_wanted = self._probe_wanted or not cleared
+        if place.probe and place in self._probes:
+            self._probes.remove(place)
+            # One clears the way for all, unless there was a closing since.
+            if cleared and self.is_good(place):
+                self._probes.clear()
+            elif not self._probes:
+                self._probe_wanted = True
         self._serve()
 
     def _expire(self, now: float) -> None:
@@ -265,7 +266,7 @@ class Window:
         if excess >= 0 or self._left_until <= now or (number and taken[number // 2] <= now):
             self._expire(now)
             excess = self._excess(urgent=urgent)
-        if self._probe_out is not None and (self._probe_out.urgent or not urgent):
+        if self._probes and (self._probes[-1].urgent or not urgent):
             return NEVER
         if not urgent and self._others.count and self.under_way >= self._others.abreast:
             return NEVER
@@ -296,8 +297,8 @@ class Window:
 
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for rank, line in zip(Rank, self._ranks, strict=True):
-            urgent = rank is Rank.URGENT
+        for rank, line in enumerate(self._ranks):
+            urgent = rank == Rank.URGENT
             while line:
                 at = self._opens_at(now, urgent=urgent)
                 if at > now:

@@ -8,17 +8,16 @@ made where theirs is handled and raised where it no longer is.
 import asyncio
 import errno
 import os
-import ssl
 
 import aiohttp
 from yarl import URL
 
-from cfsso._version import __version__
 from cfsso.errors import APIConnectionError, CfssoError, InvalidRequestError, WriteState
 from cfsso.transports import _descriptors
 from cfsso.transports._aiohttp_answers import failure, lacks_descriptor, read
 from cfsso.transports._aiohttp_direct import Direct, is_possible, is_watched
-from cfsso.transports._call import NEVER, Call, current
+from cfsso.transports._aiohttp_session import NEVER_ROUND, headers, new_session
+from cfsso.transports._call import NEVER, Call, SinkOf, current
 from cfsso.transports._places import LEAST, MOST, Need, Places
 from cfsso.transports._urls import BASE_URL, canonical, check_proxy, checked_base_url
 from cfsso.transports.base import Request, Response
@@ -30,8 +29,6 @@ _IDLE_SHARE = 4
 # Seconds before it is tried again to get a descriptor, and how often they double.
 _FIRST_PAUSE = 0.05
 _DOUBLINGS = 4
-# aiohttp rounds longer timeouts up to whole seconds of the clock unless told not to.
-_NEVER_ROUND = float("inf")
 
 
 class AiohttpTransport:
@@ -90,7 +87,7 @@ class AiohttpTransport:
                 f"timeout must be a finite number of seconds above 0, not {timeout!r:.60}"
             )
         self._timeout = aiohttp.ClientTimeout(
-            total=timeout, connect=min(_CONNECT_SECONDS, timeout), ceil_threshold=_NEVER_ROUND
+            total=timeout, connect=min(_CONNECT_SECONDS, timeout), ceil_threshold=NEVER_ROUND
         )
         if session is not None and not isinstance(session, aiohttp.ClientSession):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may be untyped
             raise InvalidRequestError(
@@ -124,6 +121,8 @@ class AiohttpTransport:
         secret = self._credentials.only_secret
         if secret is None:
             secret = await self._look_up(request)
+            # It may have been closed meanwhile.
+            places = self._usable_places(request)
         call = current()
         outcome = await self._in_place(places, request, secret, call)
         if outcome is None:
@@ -148,14 +147,15 @@ class AiohttpTransport:
         need = Need.NORMAL
         if call.urgent:
             need = Need.URGENT_WRITE if request.is_write else Need.URGENT_READ
-        if not places.try_take(need):
+        waits = not places.try_take(need)
+        if waits:
             held, call.held = call.held, True
             await places.take(need)
             call.held = held
         try:
-            # It may have been closed meanwhile.
-            self._usable_places(request)
-            outcome = await self._exchange(request, secret)
+            if waits:
+                self._usable_places(request)
+            outcome = await self._exchange(request, secret, call.sink)
             if outcome is None:
                 places.shrink()
         finally:
@@ -204,15 +204,14 @@ class AiohttpTransport:
         return self._places
 
     def _open_session(self) -> aiohttp.ClientSession:
-        """Return the session, which is there from the first request on."""
-        if self._session is None:
-            if _descriptors.are_exhausted():
-                # It would have no certificates, silently.
-                raise OSError(errno.EMFILE, "no file can be opened")
-            self._session = _new_session(tls=self._base_url.startswith("https:"))
-            if self._proxy is None and is_possible(self._session):
-                self._direct = Direct(self._session, self._base_url, self._timeout, self._most_idle)
-        return self._session
+        """Return a session, which is there from the first request on."""
+        if _descriptors.are_exhausted():
+            # It would have no certificates, silently.
+            raise OSError(errno.EMFILE, "no file can be opened")
+        session = self._session = new_session(tls=self._base_url.startswith("https:"))
+        if self._proxy is None and is_possible(session):
+            self._direct = Direct(session, self._base_url, self._timeout, self._most_idle)
+        return session
 
     async def _look_up(self, request: Request) -> Secret:
         try:
@@ -222,13 +221,15 @@ class AiohttpTransport:
             error.write = request.write_state(WriteState.NOT_SENT)
             raise
 
-    async def _exchange(self, request: Request, secret: Secret) -> Response | CfssoError | None:
+    async def _exchange(
+        self, request: Request, secret: Secret, sink: SinkOf | None
+    ) -> Response | CfssoError | None:
         """Send *request*. None: there was no descriptor, so that it was not."""
         try:
-            session = self._open_session()
+            session = self._session or self._open_session()
             if self._direct is not None and not is_watched():
-                return await self._direct.send(request, secret)
-            return await self._request(session, request, secret)
+                return await self._direct.send(request, secret, sink)
+            return await self._request(session, request, secret, sink)
         except Exception as error:  # noqa: BLE001 - nothing foreign leaves
             return None if lacks_descriptor(error) else failure(error, request)
         except BaseException as error:  # noqa: BLE001 - raised again
@@ -237,23 +238,25 @@ class AiohttpTransport:
             raise error.with_traceback(None) from None
 
     async def _request(
-        self, session: aiohttp.ClientSession, request: Request, secret: Secret
+        self,
+        session: aiohttp.ClientSession,
+        request: Request,
+        secret: Secret,
+        sink: SinkOf | None,
     ) -> Response | CfssoError:
         theirs = session._middlewares  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] # nothing public names them, and they still run
         async with session.request(
             request.method,
             URL(self._base_url + request.path, encoded=True),
             data=request.body,
-            headers=_headers(request, secret),
+            headers=headers(request, secret),
             allow_redirects=False,
             raise_for_status=False,
             timeout=self._timeout,
             proxy=None if self._proxy is None else self._proxy.reveal(),
             middlewares=(*theirs, _Once()),
         ) as answer:
-            outcome = await read(
-                request, answer.status, answer.headers, answer.content, current().sink
-            )
+            outcome = await read(request, answer.status, answer.headers, answer.content, sink)
             if not isinstance(outcome, Response):
                 answer.close()
             return outcome
@@ -272,43 +275,6 @@ class _Once:
             raise aiohttp.ServerDisconnectedError
         self._sent = True
         return await handler(request)
-
-
-def _new_session(*, tls: bool = True) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=0,
-            force_close=True,
-            # Reading the system's certificates takes long.
-            ssl=_context() if tls else True,
-            timeout_ceil_threshold=_NEVER_ROUND,
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-    )
-
-
-def _context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # SSLKEYLOGFILE would write down the keys of a connection that carries the token.
-    context.keylog_filename = None  # type: ignore[assignment] # typeshed knows only str
-    return context
-
-
-def _headers(request: Request, secret: Secret) -> dict[str, str]:
-    headers = {
-        "Accept": "application/json",
-        # Answers are small, and not every session unpacks them.
-        "Accept-Encoding": "identity",
-        "Authorization": f"Bearer {secret.reveal()}",
-        # On a connection in use again, a late second answer would confirm what never was.
-        "Connection": "close",
-        "User-Agent": f"cfsso/{__version__}",
-    }
-    if request.body is not None:
-        headers["Content-Type"] = "application/json"
-    return headers
 
 
 def _unusable(request: Request, message: str) -> InvalidRequestError:

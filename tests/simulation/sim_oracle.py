@@ -45,6 +45,7 @@ class Credential:
         self.arrivals: deque[float] = deque()
         self.closed_at = self.closed_until = 0.0
         self.needs_probe = False
+        # One that is urgent may go beside one that is not.
         self.probes: list[Op] = []
         self.shared = False
 
@@ -102,10 +103,8 @@ class Oracle(Verdicts):
         if now < credential.closed_until - _SLACK:
             self.breaks(op, f"a request {credential.closed_until - now:.3f} s before Retry-After")
         if credential.needs_probe:
-            # What is urgent may pass by a probe that is not; which leaves first is chance.
-            urgent = _is_urgent(op)
             for probe in credential.probes:
-                if probe is not op and _is_urgent(probe) is urgent:
+                if probe.is_urgent is op.is_urgent:
                     self.breaks(op, f"a second request while {probe} probes")
             credential.probes.append(op)
 
@@ -131,7 +130,8 @@ class Oracle(Verdicts):
         if request.is_write and not unsent:
             op.may_have_sent += 1
         credential = self.credentials[account]
-        credential.probes = [one for one in credential.probes if one is not op]
+        if op in credential.probes:
+            credential.probes.remove(op)
 
     def answers(self, op: Op, request: Request, response: Response, account: str) -> None:
         """A request is answered."""
@@ -145,11 +145,8 @@ class Oracle(Verdicts):
         credential = self.credentials[account]
         wait = _wait(response) if response.status in _CLOSING else None
         if op in credential.probes:
-            credential.probes = [one for one in credential.probes if one is not op]
+            credential.probes.clear()
             credential.needs_probe = wait is not None or credential.closed_until > now
-            if not credential.needs_probe:
-                # One that was let in says for all that the server is open again.
-                credential.probes = []
         if wait is not None:
             credential.closed_at = now
             credential.closed_until = max(credential.closed_until, now + max(wait, 1.0))
@@ -231,8 +228,3 @@ def _wait(response: Response) -> float | None:
     if text.endswith("GMT"):
         return _DATE
     return _BLOCK if response.status == 429 else None
-
-
-def _is_urgent(op: Op) -> bool:
-    """Whether it lets people in, and so may pass by a probe that does not."""
-    return op.kind == "update" and op.wished.get("enabled") is False

@@ -151,6 +151,11 @@ class Op:
         return f"#{self.number} {self.kind}"
 
     @property
+    def is_urgent(self) -> bool:
+        """Whether it lets people in."""
+        return self.kind == "update" and self.wished.get("enabled") is False
+
+    @property
     def contested(self) -> bool:
         """Whether others went to and fro with the connector while it was in doubt."""
         versions = () if self.track is None else self.track.versions

@@ -262,7 +262,7 @@ class World:
         lanes = _lanes(self.loop)
         windows = [lane.window for lane in lanes._by_key.values()]
         for window in [*windows, lanes.address.window, *self.budgets]:
-            if window.under_way or any(window._ranks) or window._timer or window._probe_out:
+            if window.under_way or any(window._ranks) or window._timer or window._probes:
                 oracle.breaks(None, f"a place is still held: {window.under_way} under way")
         for account in self._credential_of:
             there = {
