@@ -9,7 +9,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from cfsso.cli import exit_codes, hangups, streams
+from cfsso.cli import descriptors, exit_codes, hangups, streams
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: The arguments without the program's name. ``None``: those of the process.
     """
     streams.prepare()
+    descriptors.raise_soft_limit()
     # From the very first moment, since the terminal may go at any.
     if "break-glass" in (sys.argv[1:] if argv is None else argv):
         hangups.ignore()

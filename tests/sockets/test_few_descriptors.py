@@ -269,3 +269,21 @@ class TestCommands:
             code, _, err = await run("-m", "cfsso", "--base-url", url, *options, limit=(128, 128))
 
         assert 0 == code, err
+
+
+def test_a_command_takes_what_the_system_allows() -> None:
+    """The soft limit of open files rises as far as the hard one allows before anything is sent."""
+    program = (
+        "import resource, sys\n"
+        "from cfsso.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 300))\n"
+        "try:\n"
+        "    main(['--version'])\n"
+        "except SystemExit:\n"
+        "    print(*resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+    )
+    done = subprocess.run(  # noqa: S603 - it is ours
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert "300 300" == done.stdout.splitlines()[-1]
