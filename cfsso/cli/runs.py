@@ -112,12 +112,13 @@ async def _latest() -> tuple[str, str]:
             break
         try:
             async with await cfsso.fleet.read_journal(path) as reader:
-                if reader.runs and (best is None or reader.latest.begun > best[1].begun):
-                    best = path, reader.latest
+                latest = reader.latest if reader.runs else None
         except (cfsso.InvalidRequestError, cfsso.JournalError) as error:
             raise cfsso.InvalidRequestError(
                 f"which run is the last can't be known: {error}: name the journal"
             ) from None
+        if latest is not None and (best is None or latest.begun > best[1].begun):
+            best = path, latest
     if best is None:
         raise cfsso.InvalidRequestError("there is no last run: name a journal")
     path, run = best

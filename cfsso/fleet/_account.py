@@ -7,13 +7,7 @@ from typing import Final
 
 import attrs
 
-from cfsso.errors import (
-    APIConnectionError,
-    AuthenticationError,
-    CfssoError,
-    JournalError,
-    WriteState,
-)
+from cfsso.errors import AuthenticationError, CfssoError, JournalError, WriteState
 from cfsso.fleet._deciding import decide, ended, lets_in, settle
 from cfsso.fleet._gate import Stopped
 from cfsso.fleet._held import Held, Watch
@@ -266,10 +260,6 @@ class Account:
         except Stopped:
             await self._forget(target)
             raise
-        except APIConnectionError as error:
-            # The outage was too long while the write waited for its turn.
-            await self._forget(target)
-            raise Stopped(str(error)) from None
         return ending, 0.0, sent
 
     async def _intend(self, target: Target, sight: Sight) -> None:

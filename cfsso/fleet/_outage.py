@@ -10,7 +10,7 @@ from typing import Final
 from cfsso._text import printable
 from cfsso.errors import APIConnectionError, CfssoError, InvalidRequestError
 from cfsso.events import Event, EventKind
-from cfsso.fleet._gate import Gate
+from cfsso.fleet._gate import Gate, Stopped
 
 # So many failures in a row, with no answer between them, are an outage.
 _FEW: Final = 3
@@ -107,10 +107,12 @@ class Outage:
             leave: Whether to give up waiting once the gate is closed.
 
         Raises:
+            Stopped: The gate was closed, and *leave*.
             APIConnectionError: The run was stopped, since the outage took too long.
-            Stopped: The gate was closed.
         """
         ahead = self.holding and not self.over and await self._wait(leave=leave)
+        if self.over and leave:
+            raise Stopped(self.over)
         if self.over:
             raise APIConnectionError(self.over)
         try:

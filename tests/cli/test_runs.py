@@ -245,3 +245,24 @@ def test_last_is_by_when_a_run_began(run: Any, files: list[str], tmp_path: Path)
     assert f"cfsso: last is {second}: " in run("report", "last").err
     os.utime(second, (later + 60, later + 60))
     assert f"cfsso: last is {second}: " in run("report", "last").err
+
+
+def test_whose_lock_it_is(
+    run: Any, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is in use only if the lock that the system lists is that of its own file."""
+    named = tmp_path / "named.cfsso"
+    assert 0 == run("apply", files[0], "--yes", "--journal", str(named)).code
+    status = named.stat()
+    own = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    locks = tmp_path / "locks"
+    monkeypatch.setattr(runs, "_LOCKS", locks)
+
+    locks.write_text(
+        f"1: POSIX  ADVISORY  WRITE 7 {own} 0 EOF\n2: FLOCK  ADVISORY  WRITE 8 08:01:1 0 EOF\n"
+    )
+    assert not runs._is_locked(str(named))
+    locks.write_text(
+        f"1: FLOCK  ADVISORY  WRITE 8 08:01:1 0 EOF\n2: FLOCK  ADVISORY  WRITE 7 {own} 0 EOF\n"
+    )
+    assert runs._is_locked(str(named))

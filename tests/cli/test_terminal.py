@@ -49,7 +49,7 @@ def test_ctrl_c_at_a_question_sends_nothing(cloud: Any, on_terminal: Any) -> Non
     screen.wait_for("[y/N] ")
     screen.type("\x03")
 
-    assert 130 == screen.end()
+    assert 130 == screen.end(again="\x03")
     assert screen.text.endswith("cfsso: interrupted\r\n")
     assert "Traceback" not in screen.text
 

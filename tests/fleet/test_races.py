@@ -169,6 +169,8 @@ async def test_after_an_outage_nobody_goes() -> None:
     assert "no answer from the API for 5 s: lost" == found.over == gate.reason
     with pytest.raises(cfsso.APIConnectionError, match=found.over):
         await found.turn(leave=False).__aenter__()
+    with pytest.raises(Stopped, match=found.over):
+        await found.turn(leave=True).__aenter__()
 
 
 async def test_a_watched_call_that_is_over_before_it_is_cancelled() -> None:
