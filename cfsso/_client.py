@@ -113,10 +113,10 @@ class Client:
     @property
     def server(self) -> str:
         """
-        Which server the transport reaches: a base URL, or the name of an emulated Cloudflare.
+        The server that the transport reaches, a base URL or the name of an emulated Cloudflare.
 
-        Empty: the transport does not say, because it has no attribute ``server``. A
-        transport around another one passes that attribute on.
+        It is empty if the transport does not say, because it has no attribute ``server``.
+        A transport around another one passes that attribute on.
         """
         return str(getattr(self._transport, "server", ""))
 

@@ -128,7 +128,7 @@ class CloudflareEmulator:
     @property
     def identity(self) -> str:
         """
-        What tells this cloud from others: 8 hex digits of its accounts as it began.
+        The identity of this cloud, 8 hex digits of its accounts as it began.
 
         Of a state that was loaded they are the same in each process, whatever was written
         since. What is made in code begins when this is first asked for.

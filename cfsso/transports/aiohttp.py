@@ -112,7 +112,7 @@ class AiohttpTransport:
 
     @property
     def server(self) -> str:
-        """Which server it reaches: the base URL in its one spelling."""
+        """The base URL, in its canonical form."""
         return canonical(self._base_url)
 
     async def send(self, request: Request) -> Response:

@@ -31,7 +31,7 @@ class InMemoryTransport:
 
     @property
     def server(self) -> str:
-        """Which Cloudflare it reaches: ``emulated:`` and the emulator's identity."""
+        """The emulator that it reaches, as ``emulated:`` and its identity."""
         return f"emulated:{self._cloud.identity}"
 
     async def send(self, request: Request) -> Response:

@@ -85,7 +85,7 @@ class PacingTransport:
 
     @property
     def server(self) -> str:
-        """Which server the inner transport reaches. Empty: it does not say."""
+        """Which server the inner transport reaches, or empty if it does not say."""
         return str(getattr(self._inner, "server", ""))
 
     @property

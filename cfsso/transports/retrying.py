@@ -109,7 +109,7 @@ class RetryingTransport:
 
     @property
     def server(self) -> str:
-        """Which server the inner transport reaches. Empty: it does not say."""
+        """Which server the inner transport reaches, or empty if it does not say."""
         return str(getattr(self._inner, "server", ""))
 
     @property
