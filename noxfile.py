@@ -98,9 +98,12 @@ def planted_bugs(session: nox.Session) -> None:
 
 @nox.session
 def crashes(session: nox.Session) -> None:
-    """Kill 300 runs of the fleet at random points; arguments go to the runner."""
-    session.install(".", *_group("test"))
+    """Kill 300 runs, hang up 20 rescues, cut 3 runs off; arguments go to the first of these."""
+    session.install(".[cli]", *_group("test"))
     session.run("python", "-P", "tests/crashes/run.py", *(session.posargs or ["--trials", "300"]))
+    if not session.posargs:
+        session.run("python", "-P", "tests/crashes/hangups.py")
+        session.run("python", "-P", "tests/crashes/outages.py")
 
 
 @nox.session

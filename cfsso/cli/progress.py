@@ -167,7 +167,14 @@ class _Pace(ProgressColumn):
 
 
 class Live:
-    """A bar with the rate and the time left, redrawn in place and gone at the end."""
+    """
+    A bar with the rate and the time left, redrawn in place and gone at the end.
+
+    Attributes:
+        nothing: What stands beside it before anything is known.
+    """
+
+    nothing = "0 not green"
 
     def __init__(self, total: int, left: Callable[[], float] = never) -> None:
         self._bar = Bar(
@@ -183,7 +190,7 @@ class Live:
             redirect_stdout=False,
         )
         self._not_green = 0
-        self._task = self._bar.add_task("0 not green", total=total)
+        self._task = self._bar.add_task(self.nothing, total=total)
 
     def __enter__(self) -> Self:
         self._bar.start()

@@ -262,6 +262,8 @@ class _Lines(Lines):
 class _Bar(Live):
     """A bar with what is off so far, and how many accounts are not."""
 
+    nothing = "0 connectors disabled"
+
     def count(self, done: int, found: rescued.Rescued) -> None:
         """Show how many accounts are done, and what is off."""
         self._bar.update(self._task, completed=done, description=found.progress)

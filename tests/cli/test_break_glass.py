@@ -605,7 +605,7 @@ def test_what_a_person_sees(cloud: Any, serve: Any, on_terminal: Any) -> None:
 
     assert 1 == screen.end()
     shown = screen.text
-    assert "Disable every connector in 5 accounts? Whoever has a password" in asked
+    assert "Disable every connector in 5 accounts? People can then sign in" in asked
     assert "4 connectors disabled, 1 account not off" in shown
     assert "5/5" in shown
     assert "404" in shown

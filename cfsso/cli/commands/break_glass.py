@@ -123,5 +123,5 @@ def _question(count: int, domain: str | None) -> str:
     what = f"connector of {domain}" if domain else "connector"
     return (
         f"Disable every {what} in {counted(count, 'account')}?"
-        " Whoever has a password can then sign in with it."
+        " People can then sign in with e-mail and password."
     )
