@@ -67,7 +67,7 @@ async def share(
     return [event for event in events if event.kind is cfsso.EventKind.ATTEMPT]
 
 
-@pytest.mark.parametrize(("processes", "quota"), [(1, 1200), (3, 380), (8, 150), (8, 142)])
+@pytest.mark.parametrize(("processes", "quota"), [(1, 1200), (8, 142)])
 async def test_processes_that_split_a_token(processes: int, quota: int) -> None:
     """2,000 accounts take at most 3.1 requests each, no 429, and the time of the limit."""
     world = limited(2000)

@@ -49,7 +49,7 @@ _CANARY = 1
     type=click.IntRange(min=0),
     default=_CANARY,
     show_default=True,
-    help="How many accounts to write go first, alone; the run stops if one is not green.",
+    help="How many connectors go first, alone; the run stops if one does not get its values.",
 )
 @click.option(
     "--max-failures",
