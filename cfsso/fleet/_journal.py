@@ -57,7 +57,12 @@ class Journal:
 
     @classmethod
     async def open(
-        cls, path: str | os.PathLike[str], *, readonly: bool = False, server: str = ""
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        readonly: bool = False,
+        server: str = "",
+        resuming: bool = False,
     ) -> "Journal":
         """
         Open a journal, check all of it, and hold it.
@@ -68,20 +73,20 @@ class Journal:
 
         Args:
             path: Its file.
-            readonly: Whether only to read it, as it is now, while somebody else may hold
-                and write it.
+            readonly: Whether only to read it as it is now, whoever writes it.
             server: Which server the caller reaches. Empty: not known.
+            resuming: Whether to go on with its latest run, which a rescue does not allow.
 
         Raises:
             InvalidRequestError: It is missing, no journal, damaged, of a later version,
-                held by somebody else, or of another server.
+                held by somebody else, of another server, or can't be resumed.
         """
         name = _opening.name_of(path)
         if readonly:
             commits = await Commits.start(name, partial(_opening.to_read, name))
             commits.refuse(InvalidRequestError(f"{name} was opened for reading only"))
         else:
-            commits = await Commits.start(name, partial(_opening.to_write, name, server))
+            commits = await Commits.start(name, partial(_opening.to_write, name, server, resuming))
             commits.do_first(partial(_opening.own, name, commits.store, server))
         return cls(name, commits)
 

@@ -2,12 +2,14 @@
 
 import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 
 from cfsso.errors import InvalidRequestError
 from cfsso.fleet import _complaints, _lock, _rows, _schema, _snapshot
 from cfsso.fleet._lock import Lock
 from cfsso.fleet._store import Store
+from cfsso.fleet._targets import RunKind
 
 
 def name_of(path: str | os.PathLike[str]) -> str:
@@ -81,13 +83,14 @@ def to_read(name: str) -> Store:
         return Store(_snapshot.opened(_path(name), _schema.check))
 
 
-def to_write(name: str, server: str) -> Store:
+def to_write(name: str, server: str, resuming: bool) -> Store:  # noqa: FBT001 - see _journal
     """
     Return the store in the file *name*, checked and locked; the file stays as it is until `own`.
 
     Raises:
         InvalidRequestError: It is missing, no journal, damaged, of a later version, held
-            by somebody else, or its runs reach another server than *server*.
+            by somebody else, its runs reach another server than *server*, or it is to be
+            resumed, and is of a rescue.
     """
     path = _path(name)
     try:
@@ -99,31 +102,35 @@ def to_write(name: str, server: str) -> Store:
         ) from None
     try:
         with _refusing(name):
-            return _checked(name, lock, server)
+            return _checked(name, lock, partial(_check_use, name, server, resuming))
     except BaseException:
         lock.release()
         raise
 
 
-def _checked(name: str, lock: Lock, server: str) -> Store:
+def _checked(name: str, lock: Lock, check_use: Callable[[Store], None]) -> Store:
     path = _path(name)
     if _snapshot.is_hot(path):
         # To open it takes back what a killed writer began. What is refused stays as it is.
         copy = Store(_snapshot.opened(path, _schema.check))
         with contextlib.closing(copy.connection):
-            _check_server(name, copy, server)
+            check_use(copy)
     connection = _schema.connect(_schema.uri(path, "rw"), durable=True)
     try:
         _schema.check(connection)
         store = Store(connection, lock)
-        _check_server(name, store, server)
+        check_use(store)
     except BaseException:
         connection.close()
         raise
     return store
 
 
-def _check_server(name: str, store: Store, server: str) -> None:
+def _check_use(name: str, server: str, resuming: bool, store: Store) -> None:  # noqa: FBT001 - as above
+    if resuming and store.runs and store.runs[-1].kind is RunKind.BREAK_GLASS:
+        raise InvalidRequestError(
+            f"{name} is the journal of a rescue: break the glass again, or revert it"
+        )
     if store.server and server and store.server != server:
         raise InvalidRequestError(
             f"{name} belongs to {_shown(store.server)}, not to {_shown(server)}; nothing was sent"

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from cfsso import _checks
 from cfsso.connectors import AsyncSSOConnectors
-from cfsso.errors import InvalidRequestError
 from cfsso.fleet._driver import Driver
 from cfsso.fleet._gate import Gate
 from cfsso.fleet._journal import Journal
@@ -158,12 +157,8 @@ async def resume(
     """
     _checks.seconds("outage", outage)
     _checks.boolean("failed", failed)
-    kept = await Journal.open(journal, server=connectors.server)
+    kept = await Journal.open(journal, server=connectors.server, resuming=True)
     try:
-        if kept.run.kind is RunKind.BREAK_GLASS:
-            raise InvalidRequestError(
-                f"{kept.path} is the journal of a rescue: break the glass again, or revert it"
-            )
         given = {"concurrency": concurrency, "canary": canary, "max_failures": max_failures}
         options = _options(kept.run, given)
         means = Means.of(

@@ -330,10 +330,10 @@ class TestOwners:
         at_work, go_on, opened = threading.Event(), threading.Event(), threading.Event()
         to_write = _opening.to_write
 
-        def slowly(name: str, server: str) -> Store:
+        def slowly(name: str, server: str, resuming: bool) -> Store:  # noqa: FBT001 - as there
             at_work.set()
             go_on.wait()
-            store = to_write(name, server)
+            store = to_write(name, server, resuming)
             opened.set()
             return store
 

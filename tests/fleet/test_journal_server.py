@@ -11,7 +11,7 @@ from journals import begun, intent, target
 from worlds import Through, World
 
 import cfsso
-from cfsso.fleet import Outcome, apply, read_journal, resume, revert
+from cfsso.fleet import Outcome, apply, break_glass, read_journal, resume, revert
 from cfsso.fleet import OutcomeStatus as Status
 from cfsso.fleet._journal import Journal
 
@@ -144,6 +144,17 @@ class TestServers:
 
 class TestRefusals:
     """What is refused for another reason stays as it is, too."""
+
+    async def test_a_rescue_whose_revert_was_killed(self, path: Path) -> None:
+        """A rescue is not resumed, and what a killed writer left beside its journal stays there."""
+        world = World.of("enabled")
+        await taken(break_glass(connectors_of(world.cloud), world.cloud.accounts, journal=path))
+        make_hot(path)
+        before = found(path)
+
+        with pytest.raises(cfsso.InvalidRequestError, match="is the journal of a rescue"):
+            await taken(resume(connectors_of(world.cloud), path))
+        assert before == found(path)
 
     async def test_a_number_that_is_out_of_range(self, path: Path) -> None:
         """An argument that can't be used is no reason to touch the file."""

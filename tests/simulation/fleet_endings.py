@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 _OUTAGE: Final = 45.0
 _TO_SETTLE: Final = 30.0
 _FIRST: Final = 3.0
-# Of what is sent after the first ones, how much may go before the run stops.
-_TRIES: Final = 12
+# Of what is sent after the first ones, how much may go before the run stops: in each of eight
+# pauses one call goes ahead, which may try again once before it hears that the run holds.
+_TRIES: Final = 16
 # What is so short nobody should have to do anything about.
 _SHORT: Final = 25.0
 _OPEN: Final = {"unknown", "not_attempted"}

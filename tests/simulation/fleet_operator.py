@@ -91,6 +91,8 @@ class Operator(Terminal):
             key = outcome.change.sso_connector_id
             track = world.truth.tracks.get(key)
             barred = track is None or track.versions[0].is_barred or self._was_unread
+            # What was disabled although it could not be read can't be taken back.
+            barred = barred or outcome.note.startswith("what it was before is not known")
             if world.plan.is_harmless and not outcome.status.is_green and not barred:
                 world.oracle.breaks(program, f"F6 nothing went wrong, and it says {said(outcome)}")
 

@@ -261,7 +261,9 @@ class Verdicts:
         count = program.options.get("canary", 0)
         first: dict[str, float] = {}
         for sent in program.writes:
-            if sent.number is not None and not sent.limited and not sent.unsent:
+            # A token that is refused says nothing of a target: the next one goes first then.
+            barred = sent.status == 401
+            if sent.number is not None and not sent.limited and not sent.unsent and not barred:
                 first.setdefault(sent.key, sent.left)
         keys = list(first)
         for key in keys[count:] if count else ():
