@@ -30,7 +30,7 @@ def hints(
     if OutcomeStatus.FAILED in statuses:
         again = settings.command("resume", path, "--failed")
         found.append(f"`{again}` tries again what failed, too")
-    if kind is RunKind.APPLY and has_written(outcomes):
+    if kind is RunKind.APPLY and any(map(_may_have_changed, outcomes)):
         found.append(f"`{settings.command('revert', path)}` takes it back")
     return found
 
@@ -38,6 +38,13 @@ def hints(
 def has_written(outcomes: Collection[Outcome]) -> bool:
     """Whether outcomes show that something was written, or may have been."""
     return any(outcome.attempts or outcome.status is OutcomeStatus.CHANGED for outcome in outcomes)
+
+
+def _may_have_changed(outcome: Outcome) -> bool:
+    """Whether there may be something to take back; what was refused changed nothing."""
+    if outcome.status is OutcomeStatus.CONFLICT:
+        return outcome.attempts > 0
+    return outcome.status in {OutcomeStatus.CHANGED, OutcomeStatus.UNKNOWN}
 
 
 async def is_empty(journal: str) -> bool:

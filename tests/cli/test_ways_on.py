@@ -182,8 +182,31 @@ def test_a_hint_of_a_run_that_failed(run: Any, cloud: Any, hooked: Any, answer: 
 
     assert 1 == ran.code
     assert re.search(r"hint: `cfsso resume /\S+ --failed` tries again what failed, too\n", ran.err)
-    assert "hint: `cfsso resume" in ran.err
     assert "goes on with what is left" not in ran.err
+    assert "takes it back" not in ran.err
+
+
+def test_a_hint_of_a_run_that_others_crossed(
+    run: Any, cloud: Any, hooked: Any, answer: Any
+) -> None:
+    """What was written can be taken back, even if a later read shows something else."""
+    key = cloud.add()
+    shown: list[Any] = []
+
+    def cross(request: cfsso.Request) -> Any:
+        if request.is_write:
+            shown.append(request)
+        elif shown:
+            found = cfsso.CloudflareEmulator.load(cloud.path).to_state()["accounts"]
+            return answer(200, success=True, result=found[cloud.account]["connectors"])
+        return None
+
+    hooked(cross)
+
+    ran = run("apply", cloud.rollout(f"{cloud.account},{key},true,"), "--yes", "--json")
+
+    assert ["conflict"] == [record["status"] for record in ran.records]
+    assert "takes it back" in ran.err
 
 
 @pytest.mark.parametrize("json", [(), ("--json",)], ids=["table", "json"])
