@@ -552,6 +552,21 @@ async def test_a_probe_that_was_passed_clears_the_way() -> None:
     assert 0 == free(window)
 
 
+async def test_who_waits_because_of_others_goes_when_they_are_gone() -> None:
+    """One request goes at a time while others have places; a wait for them ends by itself."""
+    window = Window(4, reserve=1, seconds=8.0)
+    first = await enter(window)
+    window.heed(1, now() + 1.0, now())
+    second = asyncio.ensure_future(window.enter(Rank.BEGUN))
+    await asyncio.sleep(0.5)
+    assert not second.done()
+
+    await asyncio.sleep(8.0)
+    assert second.done()
+    window.leave(first, now(), answered=True)
+    window.leave(second.result(), now(), answered=True)
+
+
 class Machine(RuleBasedStateMachine):
     """A window whose every grant is checked against what was asked for before."""
 

@@ -62,6 +62,11 @@ class Others:
             self.count = max(0, self.count - freed)
             self._next_at += freed * self._pace
 
+    @property
+    def ends_at(self) -> float:
+        """When the last of them comes free, if nothing is said before."""
+        return self._next_at + (self.count - 1) * self._pace
+
     def frees_at(self, taken: Sequence[float], nth: int) -> float:
         """Return when the *nth* place, from 0, of theirs and of *taken* comes free; or inf."""
         theirs = (self._next_at + n * self._pace for n in range(self.count))

@@ -269,7 +269,8 @@ class Window:
         if self._probes and (self._probes[-1].urgent or not urgent):
             return NEVER
         if not urgent and self._others.count and self.under_way >= self._others.abreast:
-            return NEVER
+            # Sooner if an answer says so.
+            return self._others.ends_at
         at = self._closed_until
         if self._left <= 0:
             at = max(at, self._left_until)

@@ -35,10 +35,20 @@ class Crashing(Through):
         if request.is_write and self._writes == self._nth:
             if self._done:
                 await super().send(request)
-            shutil.copy(self._journal, self.copy)
+            await self._copy()
             self.crashed.set()
             await asyncio.Event().wait()
         return await super().send(request)
+
+    async def _copy(self) -> None:
+        """Copy the journal between two commits, so that the copy by itself is whole."""
+        rest = self._journal.with_name(f"{self._journal.name}-journal")
+        while True:
+            before = self._journal.stat().st_mtime_ns
+            shutil.copy(self._journal, self.copy)
+            if not rest.exists() and before == self._journal.stat().st_mtime_ns:
+                return
+            await asyncio.sleep(0)
 
 
 async def crash(
