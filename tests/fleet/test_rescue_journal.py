@@ -263,7 +263,10 @@ class TestTrouble:
             assert [f"the record of this rescue is not complete: {problem}"] == warnings(caplog)
             go_on.set()
             await journal.aclose(timeout=30)
-        assert ["unknown"] * 101 == await statuses(tmp_path / "j")
+        found = await statuses(tmp_path / "j")
+        assert {"unknown"} == set(found)
+        # The first one may have been among those that wait.
+        assert len(found) in {100, 101}
 
     async def test_a_disk_that_hangs_at_the_end(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
