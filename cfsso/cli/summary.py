@@ -20,7 +20,7 @@ MEANINGS: Final = {
     "failed": "the API refused it; nothing was changed",
     "conflict": "a read after the last write shows otherwise",
     "unknown": "may have been applied: look before you repeat",
-    "not_attempted": "the run stopped before it came to it",
+    "not_attempted": "nothing was written; it can be done again",
 }
 # What matters most comes last, next to the prompt.
 _ROWS: Final = (
@@ -66,7 +66,9 @@ def _show_problems(console: Console, outcomes: Sequence[Outcome]) -> None:
 def reason(outcome: Outcome) -> str:
     """Say why an outcome is what it is, without the ids that stand beside it."""
     said = [outcome.note, _said(outcome.error)]
-    return ": ".join(filter(None, said)) or MEANINGS[outcome.status.value]
+    # What was not begun has no reason of its own.
+    silent = {**MEANINGS, "not_attempted": "the run stopped before it came to it"}
+    return ": ".join(filter(None, said)) or silent[outcome.status.value]
 
 
 def _said(error: cfsso.CfssoError | None) -> str:

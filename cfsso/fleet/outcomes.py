@@ -25,13 +25,15 @@ class OutcomeStatus(enum.StrEnum):
     How a target ended; every target of a run ends with exactly one.
 
     Attributes:
-        CHANGED: It was written, and a later read shows the wish.
-        UNCHANGED: It was as wished before, and nothing was sent.
+        CHANGED: It was written, and a later read shows the requested values.
+        UNCHANGED: It had the requested values before, and nothing was sent.
         BLOCKED: Nothing was sent, because the present state forbids it.
-        FAILED: Surely not applied.
+        FAILED: The API refused it, and nothing was changed.
         CONFLICT: The read after the account's last write shows something else.
         UNKNOWN: It may have been applied, or could not be read back.
-        NOT_ATTEMPTED: The run stopped before it came to this target.
+        NOT_ATTEMPTED:
+            Nothing was written: no connection, a refused token, a limit, a 5xx, or the run
+            stopped before it. A resume does it.
     """
 
     CHANGED = "changed"

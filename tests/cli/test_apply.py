@@ -298,7 +298,7 @@ def test_an_interrupted_run_still_has_its_table(run: Any, hooked: Any, two_accou
     ran = run("apply", two_accounts, "--yes", "--concurrency", "1")
 
     assert 130 == ran.code
-    assert "not_attempted      2  the run stopped before it came to it" in ran.out
+    assert "not_attempted      2  nothing was written; it can be done again" in ran.out
 
 
 def test_a_second_signal_leaves_at_once(run: Any, hooked: Any, two_accounts: str) -> None:

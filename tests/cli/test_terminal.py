@@ -65,7 +65,7 @@ def test_the_bar_moves_and_ctrl_c_stops_the_run(cloud: Any, slow: str, on_termin
 
     assert 130 == screen.end()
     assert "stopping: no further write is sent" in screen.text
-    assert "the run stopped before it came to it" in screen.text
+    assert "nothing was written; it can be done again" in screen.text
     assert "cfsso: interrupted by SIGINT\r\ncfsso: journal: /" in screen.text
     assert "cfsso: hint: `cfsso resume /" in screen.text
 
