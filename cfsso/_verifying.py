@@ -171,7 +171,7 @@ class Waiting:
 def _may_pass(error: CfssoError) -> bool:
     """Whether another look may fare better."""
     if isinstance(error, APIConnectionError):
-        return error.retryable
+        return error.retryable is not False
     if isinstance(error, APIStatusError):
         return isinstance(error, InternalServerError | RateLimitError) or error.status in _PASSING
     return isinstance(error, APIResponseValidationError)

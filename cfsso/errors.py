@@ -22,7 +22,7 @@ The names are the official SDK's where it has one::
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from cfsso._text import printable
@@ -65,6 +65,35 @@ class Settlement(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+class ConnectionFailure(enum.StrEnum):
+    """
+    What kept an answer away.
+
+    Attributes:
+        NAME: The name of the server or of the proxy could not be looked up.
+        CONNECT: There was no connection: refused, unreachable, or not in time.
+        TLS: There was a connection, but TLS could not be agreed on.
+        CERTIFICATE: The certificate is not one that this machine trusts for that name.
+        PROXY: The proxy did not make a connection; the error's ``status`` is the proxy's.
+        TIMEOUT: Time ran out with a request under way.
+        LOST: The connection ended before the answer did.
+        PROTOCOL: What came is no answer of HTTP, or one that can't be decoded.
+        FILES: This process could not open another file or socket.
+        OTHER: Anything else; the message names the class of the exception.
+    """
+
+    NAME = "name"
+    CONNECT = "connect"
+    TLS = "tls"
+    CERTIFICATE = "certificate"
+    PROXY = "proxy"
+    TIMEOUT = "timeout"
+    LOST = "lost"
+    PROTOCOL = "protocol"
+    FILES = "files"
+    OTHER = "other"
+
+
 class RequestInfo(Protocol):
     """What an error tells of the request it is about; holds no credential."""
 
@@ -84,6 +113,25 @@ class RequestInfo(Protocol):
         ...
 
 
+class RawResponse(Protocol):
+    """The answer that an error is about, as it came; holds no credential and no cookie."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name in lower case, without cookies."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """The decoded content, up to 64 KiB of it."""
+        ...
+
+
 class CfssoError(Exception):
     """
     The root of the tree. ``str()`` of any of its errors is one printable line.
@@ -93,14 +141,27 @@ class CfssoError(Exception):
         status: The HTTP status. ``None``: there was no answer.
         errors: The answer's ``errors``, in its order.
         messages: The answer's ``messages``, in its order.
-        ray_id: The answer's ``cf-ray``, for Cloudflare's support. ``None``: absent.
+        ray_id:
+            The answer's ``cf-ray``, or what its body has, for Cloudflare's support.
+            ``None``: absent.
         retry_after:
             Seconds to wait before another request of this credential, counted from
             the answer; never negative. ``None``: the answer asked for no wait.
         request: What was sent, or would have been. ``None``: nothing was built.
+        edge:
+            Whether Cloudflare's edge, or a proxy on the way, spoke in place of the API. What
+            it says is about the way there, and not about the token, account or connector.
+        title: The title of an edge's answer. Empty: it had none.
+        detail: What an edge's answer says besides its title. Empty: nothing.
+        retryable:
+            Whether the same request may fare better later, as the answer says, or as
+            follows from the failure of a connection. ``None``: not known.
+        response: The answer. ``None``: there was none.
     """
 
-    def __init__(
+    retryable: bool | None = None
+
+    def __init__(  # noqa: PLR0913 - what an answer has
         self,
         message: str,
         *,
@@ -111,6 +172,10 @@ class CfssoError(Exception):
         ray_id: str | None = None,
         retry_after: float | None = None,
         request: RequestInfo | None = None,
+        edge: bool = False,
+        title: str = "",
+        detail: str = "",
+        response: RawResponse | None = None,
     ) -> None:
         super().__init__(printable(message, 1000))
         self.write = write
@@ -120,6 +185,10 @@ class CfssoError(Exception):
         self.ray_id = ray_id
         self.retry_after = retry_after
         self.request = request
+        self.edge = edge
+        self.title = title
+        self.detail = detail
+        self.response = response
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, self.__dict__.copy())
@@ -142,9 +211,11 @@ class APIConnectionError(CfssoError):
     Attributes:
         retryable: Whether the same request may fare better in a moment; it may not
             if a certificate is wrong. Transports set it.
+        reason: What kept the answer away. Transports set it.
     """
 
-    retryable: bool = True
+    retryable: bool | None = True
+    reason: ConnectionFailure = ConnectionFailure.OTHER
 
 
 class APITimeoutError(APIConnectionError):

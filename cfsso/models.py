@@ -152,6 +152,7 @@ class ResponseInfo:
         documentation_url: ``None``: not given. It is text; nothing fetches it.
         source: ``None``: not given.
         error_chain: What led to this item, in the order of the answer.
+        extra: Members of the item that this version does not know, by name.
     """
 
     code: int | None = None
@@ -159,3 +160,4 @@ class ResponseInfo:
     documentation_url: str | None = None
     source: Source | None = None
     error_chain: tuple["ResponseInfo", ...] = ()
+    extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)

@@ -35,6 +35,10 @@ def all_attributes() -> dict[str, Any]:
         "ray_id": "8a1b2c3d4e5f6789-FRA",
         "retry_after": 1.5,
         "request": cfsso.Request("PATCH", "/accounts/a/sso_connectors/b", b"{}"),
+        "edge": True,
+        "title": "Error 1020: Access denied",
+        "detail": "The owner of this website has configured a rule that denies access.",
+        "response": cfsso.Response(503, {"cf-ray": "8a1b2c3d4e5f6789-FRA"}, b"no"),
     }
 
 
@@ -75,6 +79,7 @@ def test_one_error_is_also_a_value_error() -> None:
 def test_defaults(error: type[cfsso.CfssoError]) -> None:
     """An error that was told nothing but its message knows nothing else."""
     expected = dict.fromkeys(all_attributes()) | {"errors": (), "messages": ()}
+    expected |= {"edge": False, "title": "", "detail": ""}
     if error is cfsso.UnconfirmedWriteError:
         expected |= {"settlement": cfsso.Settlement.UNKNOWN, "found": None}
 

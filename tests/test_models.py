@@ -86,12 +86,13 @@ def test_a_connector_that_says_nothing() -> None:
 
 def test_a_message_that_says_nothing() -> None:
     """A message without text has an empty one, so that it can be shown."""
-    expected = {
+    expected: dict[str, object] = {
         "code": None,
         "message": "",
         "documentation_url": None,
         "source": None,
         "error_chain": (),
+        "extra": {},
     }
 
     assert expected == attrs.asdict(cfsso.ResponseInfo())

@@ -79,7 +79,7 @@ class Outage:
         if event.account_id in self._alone:
             return
         self._cause = _cause(event)
-        self._is_hopeless = not getattr(event.error, "retryable", True)
+        self._is_hopeless = getattr(event.error, "retryable", None) is False
         if not self._row:
             self._since = max(asked, self._answered)
         self._row += 1
