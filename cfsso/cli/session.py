@@ -68,13 +68,14 @@ class Session:
         # Nothing of it is open before its first request.
         self.connectors()
 
-    def run(self, work: Work[_Result], *, advice: str = "") -> _Result:
+    def run(self, work: Work[_Result], *, advice: str = "", doubt: str = "") -> _Result:
         """
         Do *work* on an event loop of its own; the first signal cancels it.
 
         Args:
             work: Gets the connectors, open.
-            advice: What to tell whoever interrupts it.
+            advice: What to say to the person who interrupts it.
+            doubt: The same, if a write may have left by then; else nothing was changed.
 
         Raises:
             CfssoError: What *work* raised, or why it could not begin.
@@ -83,15 +84,17 @@ class Session:
 
         async def guarded() -> _Result:
             """Do the work with signals caught."""
+            waits = Waits()
             with Signals() as signals:
                 try:
                     async with self.connectors() as connectors:
-                        return await work(connectors.with_options(on_event=Waits()))
+                        return await work(connectors.with_options(on_event=waits))
                 except asyncio.CancelledError:
                     if signals.received is None:
                         raise
                     received = signals.received
-            say(f"interrupted: {advice}" if advice else "interrupted")
+            said = (doubt if waits.may_have_written else "nothing was changed") if doubt else advice
+            say(f"interrupted: {said}" if said else "interrupted")
             raise CommandEnded(exit_codes.of_signal(received))
 
         return self.run_freely(guarded)

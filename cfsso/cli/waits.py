@@ -30,6 +30,9 @@ class Waits:
 
     Args:
         limits: Whether waits for a rate limit give lines. If not, somebody shows `left`.
+
+    Attributes:
+        may_have_written: Whether a write may have left.
     """
 
     def __init__(self, *, limits: bool = True) -> None:
@@ -41,6 +44,7 @@ class Waits:
         # A plain number, since the bar is drawn by another thread.
         self._until = 0.0
         self._answered = self._time()
+        self.may_have_written = False
 
     def __call__(self, event: cfsso.Event) -> None:
         """Take notice of one event."""
@@ -56,6 +60,7 @@ class Waits:
                 self._answered = self._time()
         elif event.kind is cfsso.EventKind.END:
             self._failures.pop(key, None)
+            self.may_have_written = self.may_have_written or event.writes > 0
 
     def left(self) -> float:
         """Return for how many seconds calls still wait for a rate limit."""

@@ -275,7 +275,7 @@ def _write(
     from cfsso.cli.reporting import report
 
     doubt = f"it may have happened: run `{target.look}` before you repeat it"
-    return report(settings, session.run(work, advice=doubt))
+    return report(settings, session.run(work, doubt=doubt))
 
 
 def _agreed(
