@@ -64,7 +64,7 @@ class CloudflareEmulator:
         draw = Random(seed).getrandbits  # noqa: S311  (ids of an emulator)
         self._clock = Clock()
         self._accounts = Accounts(self._clock, checks.seconds(poll, "poll"))
-        self._new = Factory(self._clock, self._accounts.ids, draw)
+        self._new = Factory(self._clock, self._accounts.is_used, draw)
         self._identity = ""
         self._tokens = credentials.Tokens(self._clock)
         self._service = Service(
@@ -205,7 +205,8 @@ class CloudflareEmulator:
         Add an account and return its id, a new one unless given.
 
         Raises:
-            InvalidRequestError: The id is not 32 letters and digits, or in use.
+            InvalidRequestError:
+                The id is not 32 letters and digits, or another account has it.
         """
         if account_id is None:
             account_id = self._new.identifier()
@@ -224,6 +225,7 @@ class CloudflareEmulator:
         enabled: bool = False,
         status: str = "awaiting",
         use_fedramp_language: bool = False,
+        sso_connector_id: str | None = None,
     ) -> SSOConnector:
         """
         Add a connector, without the checks that a create makes, and return it.
@@ -234,16 +236,24 @@ class CloudflareEmulator:
             enabled: Whether SSO is enforced, which takes a verified connector.
             status: The state of its verification; ``pending`` begins polling.
             use_fedramp_language: As the API shows it.
+            sso_connector_id:
+                Its id, which may be that of an account, and that of no connector there
+                ever was. ``None``: a new one.
 
         Raises:
             InvalidRequestError:
                 The account or the status does not exist, a value is of a wrong
-                type, the domain is empty, the connector is enabled but not
-                verified, or another one is enabled for the domain.
+                type, the domain is empty, the id is none or used, the connector is
+                enabled but not verified, or another one is enabled for the domain.
         """
         self._account(account_id)
         self._clock.now()
         connector = self._new.connector(checks.text(email_domain, "email_domain"))
+        if sso_connector_id is not None:
+            connector.id = checks.identifier(sso_connector_id, "sso_connector_id")
+            if connector.id in self._accounts.connector_ids:
+                msg = f"connector {connector.id} exists already, or did"
+                raise InvalidRequestError(msg)
         connector.status = checks.status(status, "status")
         connector.enabled = checks.flag(enabled, "enabled")
         connector.use_fedramp_language = checks.flag(use_fedramp_language, "use_fedramp_language")

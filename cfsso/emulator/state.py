@@ -141,8 +141,8 @@ class Reader:
         verification = _members(fields.get("verification", {}), inner, "code", "status")
         connector = self._make(checks.text(fields.get("email_domain"), f"{path}.email_domain"))
         connector.id = checks.identifier(fields.get("id"), f"{path}.id")
-        if connector.id in self._accounts.ids:
-            raise checks.wrong(f"{path}.id", "unique")
+        if connector.id in self._accounts.connector_ids:
+            raise checks.wrong(f"{path}.id", "unique among connectors")
         connector.enabled = checks.flag(fields.get("enabled", False), f"{path}.enabled")
         name = "use_fedramp_language"
         connector.use_fedramp_language = checks.flag(fields.get(name, False), f"{path}.{name}")

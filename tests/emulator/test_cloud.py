@@ -174,6 +174,22 @@ def test_accounts_have_the_ids_that_they_are_given(cloud: CloudflareEmulator) ->
         cloud.add_account("short")
 
 
+def test_connectors_have_the_ids_that_they_are_given(cloud: CloudflareEmulator) -> None:
+    """It may be the account's own, and no connector's of whichever account, deleted or not."""
+    mine = "A" * 32
+    cloud.add_account(mine)
+    seeded = cloud.add_connector(mine, email_domain="a.example", sso_connector_id=mine)
+    cloud.handle(Request("DELETE", f"/accounts/{mine}/sso_connectors/{mine}"))
+    other = cloud.add_account()
+
+    assert mine == seeded.id
+    with pytest.raises(InvalidRequestError, match=f"connector {mine} exists already"):
+        cloud.add_connector(other, email_domain="b.example", sso_connector_id=mine)
+    with pytest.raises(InvalidRequestError, match="sso_connector_id must be an id of 32"):
+        cloud.add_connector(other, email_domain="b.example", sso_connector_id="short")
+    assert () == cloud.connectors(other)
+
+
 @pytest.mark.parametrize(
     ("hand_in", "problem"),
     [

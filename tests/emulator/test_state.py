@@ -63,6 +63,33 @@ def test_a_file_may_have_a_byte_order_mark(tmp_path: Path) -> None:
     assert FULL == CloudflareEmulator.load(str(path)).to_state()
 
 
+# Every official SDK's suite and every example of the reference has one id for both.
+EXAMPLE = "023e105f4ecef8ad9ca31a8372d0c353"
+
+
+def test_an_account_and_a_connector_may_share_an_id(tmp_path: Path) -> None:
+    """A file with the ids of the official suites is loaded, serves, and is saved as it was."""
+    path = tmp_path / "cloud.json"
+    fields = {"id": EXAMPLE, "email_domain": "a.example"}
+    path.write_text(json.dumps({"accounts": {EXAMPLE: {"connectors": [fields]}}}))
+    request = Request("GET", f"/accounts/{EXAMPLE}/sso_connectors/{EXAMPLE}")
+
+    cloud = CloudflareEmulator.load(path)
+    answer = json.loads(cloud.handle(request).body)
+    cloud.save(path)
+
+    assert fields.items() <= answer["result"].items()
+    assert cloud.to_state() == CloudflareEmulator.load(path).to_state()
+
+
+def test_a_connector_may_have_the_id_of_a_later_account() -> None:
+    """The order of the accounts in the file does not matter."""
+    state = connector(id=B)
+    state["accounts"][B] = {"connectors": [{"id": A, "email_domain": "b.example"}]}
+
+    assert (A, B) == CloudflareEmulator.from_state(state).accounts
+
+
 def test_a_seed_gives_no_id_twice() -> None:
     """What a seed gave before saving, it does not give again after loading."""
     first = CloudflareEmulator(seed=1)
@@ -210,7 +237,7 @@ PLACE = f"$.accounts.{A}.connectors[0]"
         ),
         (
             {"accounts": {A: {"connectors": [connector()["accounts"][A]["connectors"][0]] * 2}}},
-            f"$.accounts.{A}.connectors[1].id must be unique",
+            f"$.accounts.{A}.connectors[1].id must be unique among connectors",
         ),
         ({"dns": []}, "$.dns must be an object"),
         ({"dns": {"a.example": "x"}}, "$.dns[0] must be an array"),
