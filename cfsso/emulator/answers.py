@@ -10,13 +10,13 @@ _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def success(**members: Any) -> bytes:
-    """Return a success envelope with *members*; without ``result`` if not given."""
-    return _encode({"success": True, "errors": [], "messages": [], **members}).encode()
+    """Return a success envelope after *members*; without ``result`` if not given."""
+    return _encode({**members, "success": True, "errors": [], "messages": []}).encode()
 
 
 def success_with(result: str) -> bytes:
     """Return a success envelope with a *result* that is JSON already."""
-    return f'{{"success":true,"errors":[],"messages":[],"result":{result}}}'.encode()
+    return f'{{"result":{result},"success":true,"errors":[],"messages":[]}}'.encode()
 
 
 class RefusedError(Exception):

@@ -230,6 +230,6 @@ def _time(fields: Mapping[str, Any], name: str, path: str, default: str) -> str:
     except ValueError:
         aware = False
     if not aware:
-        form = "a time with a zone, such as 2026-03-02T08:15:42.0000Z"
+        form = "a time with a zone, such as 2026-03-02T08:15:42.000000Z"
         raise checks.wrong(f"{path}.{name}", form)
     return text

@@ -99,7 +99,7 @@ def test_the_clock_ends_with_the_calendar(
     loop.close()
     stamp = cloud.add_connector(account, email_domain="a.example").created_on
 
-    assert dt.datetime(9999, 12, 31, 23, 59, 59, 999900, tzinfo=dt.UTC) == stamp
+    assert dt.datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=dt.UTC) == stamp
 
 
 def test_answers_are_dated_by_its_own_clock(

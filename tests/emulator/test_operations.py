@@ -31,7 +31,7 @@ def test_create_begins_verification_unless_told_otherwise(call: Call, connectors
     assert (200, OK) == (status, envelope)
     assert re.fullmatch("[0-9a-f]{32}", result["id"])
     assert re.fullmatch("cloudflare_dashboard_sso=[0-9a-f]{32}", result["verification"]["code"])
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{4}Z", result["created_on"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", result["created_on"])
     assert result["created_on"] == result["updated_on"]
     assert ("a.example", False, False, "pending") == (
         result["email_domain"],
@@ -142,12 +142,12 @@ def test_odd_texts_come_as_they_are(text: str) -> None:
     """Whatever a state file holds, a GET, a list and the state show the same bytes of it."""
     connector = {
         "id": "C" * 32,
-        "email_domain": f"{text}.example",
         "enabled": True,
-        "use_fedramp_language": True,
-        "verification": {"code": text, "status": "verified"},
+        "email_domain": f"{text}.example",
         "created_on": f"2026-03-02{text[0]}08:15:42+01:00",
         "updated_on": "2026-03-02T08:15Z",
+        "verification": {"code": text, "status": "verified"},
+        "use_fedramp_language": True,
     }
     account = "A" * 32
     state = {"accounts": {account: {"connectors": [connector]}}, "dns": {}}
@@ -157,8 +157,8 @@ def test_odd_texts_come_as_they_are(text: str) -> None:
     alone = cloud.handle(Request("GET", f"/accounts/{account}/sso_connectors/{'C' * 32}")).body
     listed = cloud.handle(Request("GET", f"/accounts/{account}/sso_connectors")).body
 
-    assert b'{"success":true,"errors":[],"messages":[],"result":%b}' % shown == alone
-    assert b'"result":[%b],"result_info"' % shown in listed
+    assert b'{"result":%b,"success":true,"errors":[],"messages":[]}' % shown == alone
+    assert b'{"result":[%b],"result_info"' % shown in listed
     assert state == cloud.to_state()
 
 

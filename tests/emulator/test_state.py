@@ -137,7 +137,7 @@ def test_an_update_is_later_than_what_was_loaded() -> None:
     cloud.handle(request)
 
     shown = cloud.to_state()["accounts"][A]["connectors"][0]
-    assert "2999-01-01T00:00:00.5001Z" == shown["updated_on"]
+    assert "2999-01-01T00:00:00.500001Z" == shown["updated_on"]
 
 
 def test_what_was_pending_is_polled_again() -> None:
@@ -218,11 +218,11 @@ PLACE = f"$.accounts.{A}.connectors[0]"
         ),
         (
             connector(created_on="yesterday"),
-            f"{PLACE}.created_on must be a time with a zone, such as 2026-03-02T08:15:42.0000Z",
+            f"{PLACE}.created_on must be a time with a zone, such as 2026-03-02T08:15:42.000000Z",
         ),
         (
             connector(updated_on="2026-03-02T08:15:42"),
-            f"{PLACE}.updated_on must be a time with a zone, such as 2026-03-02T08:15:42.0000Z",
+            f"{PLACE}.updated_on must be a time with a zone, such as 2026-03-02T08:15:42.000000Z",
         ),
         (
             connector(enabled=True),
