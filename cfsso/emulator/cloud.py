@@ -17,7 +17,6 @@ from cfsso.models import SSOConnector
 from cfsso.transports.base import RateLimit, Request, Response
 
 _DEFAULT_LIMIT: Final = RateLimit()
-_TOKEN_STATUSES: Final = ("active", "disabled", "expired")
 
 
 class CloudflareEmulator:
@@ -166,14 +165,14 @@ class CloudflareEmulator:
     @property
     def tokens(self) -> dict[str, tuple[str, ...]]:
         """The account ids that each token serves, by the fingerprint of the token."""
-        issued = self._tokens.state().items()
-        return {credentials.fingerprint(token): tuple(ids) for token, ids in issued}
+        return self._tokens.accounts()
 
     def add_token(
         self,
         token: str,
         account_ids: Iterable[str],
         *,
+        permission: str = "write",
         expires_on: dt.datetime | None = None,
         status: str = "active",
     ) -> None:
@@ -183,6 +182,7 @@ class CloudflareEmulator:
         Args:
             token: What clients will present.
             account_ids: What it serves, in place of what it served before.
+            permission: ``write``, or ``read``: every write is then refused.
             expires_on:
                 An aware time from which on it serves nothing. ``None``: it has no end.
                 No state file keeps it.
@@ -191,14 +191,16 @@ class CloudflareEmulator:
         Raises:
             InvalidRequestError:
                 *token* is not printable ASCII without spaces, an id is none,
-                *expires_on* is no aware time, or *status* is another.
+                *expires_on* is no aware time, or *permission* or *status* is another.
         """
-        served = checks.identifiers(account_ids, "account_ids")
-        if expires_on is not None:
-            checks.aware(expires_on, "expires_on")
-        if status not in _TOKEN_STATUSES:
-            raise checks.wrong("status", f"one of {', '.join(_TOKEN_STATUSES)}")
-        self._tokens.add(token, served, expires_on, str(status))
+        checks.one_of(checks.PERMISSIONS, permission, "permission")
+        self._tokens.add(
+            token,
+            account_ids,
+            permission=None if permission == "write" else permission,
+            expires_on=expires_on,
+            status=status,
+        )
 
     def add_account(self, account_id: str | None = None) -> str:
         """
@@ -243,7 +245,7 @@ class CloudflareEmulator:
         Raises:
             InvalidRequestError:
                 The account or the status does not exist, a value is of a wrong
-                type, the domain is empty, the id is none or used, the connector is
+                type, the domain is empty, the id is none or was used, the connector is
                 enabled but not verified, or another one is enabled for the domain.
         """
         self._account(account_id)
@@ -251,10 +253,7 @@ class CloudflareEmulator:
         connector = self._new.connector(checks.text(email_domain, "email_domain"))
         if sso_connector_id is not None:
             connector.id = checks.identifier(sso_connector_id, "sso_connector_id")
-            if connector.id in self._accounts.connector_ids:
-                msg = f"connector {connector.id} exists already, or did"
-                raise InvalidRequestError(msg)
-        connector.status = checks.status(status, "status")
+        connector.status = checks.one_of(checks.STATUSES, status, "status")
         connector.enabled = checks.flag(enabled, "enabled")
         connector.use_fedramp_language = checks.flag(use_fedramp_language, "use_fedramp_language")
         self._accounts.adopt(account_id, connector)

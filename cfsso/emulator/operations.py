@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 from cfsso.emulator import answers
 from cfsso.emulator.accounts import Accounts
@@ -12,8 +12,17 @@ from cfsso.emulator.records import IDENTIFIER, Connector, domain_key
 Maker: TypeAlias = Callable[[str], Connector]
 """Makes an awaiting connector for a domain."""
 
-Operation: TypeAlias = Callable[[str, str, bytes | None], bytes]
-"""What `Operations` has: from the two ids and a body to a body."""
+
+class Operation(Protocol):
+    """What `Operations` has, by the name that it has in the API reference."""
+
+    @property
+    def __name__(self) -> str: ...
+
+    def __call__(self, account_id: str, connector_id: str, body: bytes | None, /) -> bytes:
+        """Return the answer's body."""
+        ...
+
 
 _PATH: Final = re.compile(
     rf"/accounts/({IDENTIFIER.pattern})/sso_connectors"

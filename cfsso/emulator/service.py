@@ -122,10 +122,10 @@ class Service:
     def _perform(self, request: Request, token: str | None) -> bytes:
         if request.path.endswith("/verify") and (verify := _VERIFY.fullmatch(request.path)):
             return self._verify(request, token, verify[1] or "")
-        served = None if token is None else self._tokens.accounts(token)
+        grant = None if token is None else self._tokens.grant(token)
         operation, account_id, connector_id = self._operations.route(request.path, request.method)
-        if served is not None and account_id not in served:
-            raise answers.forbidden()
+        if grant is not None and not grant.allows(account_id, write=request.is_write):
+            raise answers.forbidden(f"iam/subresources/sso/methods/{operation.__name__}")
         if account_id not in self._accounts.by_id:
             raise answers.unroutable(request.path)
         if request.body is not None and len(request.body) > MAX_BODY:

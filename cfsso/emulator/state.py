@@ -120,11 +120,18 @@ class Reader:
             if domain_key(checks.text(domain, path)) in self._accounts.dns:
                 raise _again(path)
             self._accounts.dns[domain] = list(checks.texts(texts, path))
-        for index, (token, ids) in enumerate(_mapping(top.get("tokens", {}), "$.tokens").items()):
-            path = f"$.tokens[{index}]"
-            served = checks.identifiers(checks.array(ids, path), path)
-            with _naming(path):
-                self._tokens.add(token, served)
+        for index, (token, grant) in enumerate(_mapping(top.get("tokens", {}), "$.tokens").items()):
+            self._token(token, grant, f"$.tokens[{index}]")
+
+    def _token(self, token: str, grant: Any, path: str) -> None:
+        ids, inner, permission = grant, path, None
+        if isinstance(grant, dict | _Repetitive):
+            fields = _members(grant, path, "accounts", "permission")
+            ids, inner, name = fields.get("accounts"), f"{path}.accounts", f"{path}.permission"
+            permission = checks.one_of(checks.PERMISSIONS, fields.get("permission"), name)
+        served = checks.identifiers(checks.array(ids, inner), inner)
+        with _naming(path):
+            self._tokens.add(token, served, permission=permission)
 
     def _read_accounts(self, accounts: Mapping[str, Any]) -> None:
         for number, (account_id, account) in enumerate(accounts.items()):
@@ -141,14 +148,12 @@ class Reader:
         verification = _members(fields.get("verification", {}), inner, "code", "status")
         connector = self._make(checks.text(fields.get("email_domain"), f"{path}.email_domain"))
         connector.id = checks.identifier(fields.get("id"), f"{path}.id")
-        if connector.id in self._accounts.connector_ids:
-            raise checks.wrong(f"{path}.id", "unique among connectors")
         connector.enabled = checks.flag(fields.get("enabled", False), f"{path}.enabled")
         name = "use_fedramp_language"
         connector.use_fedramp_language = checks.flag(fields.get(name, False), f"{path}.{name}")
         connector.code = checks.text(verification.get("code", connector.code), f"{inner}.code")
         status = verification.get("status", connector.status)
-        connector.status = checks.status(status, f"{inner}.status")
+        connector.status = checks.one_of(checks.STATUSES, status, f"{inner}.status")
         connector.created_on = _time(fields, "created_on", path, connector.created_on)
         connector.updated_on = _time(fields, "updated_on", path, connector.created_on)
         with _naming(path):

@@ -183,7 +183,7 @@ def test_connectors_have_the_ids_that_they_are_given(cloud: CloudflareEmulator) 
     other = cloud.add_account()
 
     assert mine == seeded.id
-    with pytest.raises(InvalidRequestError, match=f"connector {mine} exists already"):
+    with pytest.raises(InvalidRequestError, match="its id must be unique among connectors"):
         cloud.add_connector(other, email_domain="b.example", sso_connector_id=mine)
     with pytest.raises(InvalidRequestError, match="sso_connector_id must be an id of 32"):
         cloud.add_connector(other, email_domain="b.example", sso_connector_id="short")
