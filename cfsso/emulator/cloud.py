@@ -10,10 +10,11 @@ from cfsso.emulator.accounts import Accounts
 from cfsso.emulator.clock import Clock
 from cfsso.emulator.factory import Factory
 from cfsso.emulator.limits import Limiter
+from cfsso.emulator.log import Log, LoggedRequest
 from cfsso.emulator.operations import Operations
-from cfsso.emulator.service import LoggedRequest, Service
+from cfsso.emulator.service import Service
 from cfsso.errors import InvalidRequestError
-from cfsso.models import SSOConnector
+from cfsso.models import UNSET, SSOConnector, Unset
 from cfsso.transports.base import RateLimit, Request, Response
 
 _DEFAULT_LIMIT: Final = RateLimit()
@@ -31,7 +32,8 @@ class CloudflareEmulator:
         latency: Seconds by which transports delay an answer; the work is done then.
         poll: Seconds between two looks into DNS for a pending connector.
         seed: Makes ids and codes the same each time.
-        log: How many requests `requests` holds, the last ones; ``None``: all.
+        log: How many requests `requests` holds, the last ones; ``None``: all. Unless
+            given, all of them, and behind a port the last 10,000.
 
     Attributes:
         latency: See above.
@@ -48,17 +50,14 @@ class CloudflareEmulator:
         latency: float = 0.0,
         poll: float = 1.0,
         seed: int | None = None,
-        log: int | None = None,
+        log: int | Unset | None = UNSET,
     ) -> None:
         # Not above, since it is slow to load.
         from random import Random
 
-        if not _is(rate_limit, RateLimit, type(None)):
-            raise checks.wrong("rate_limit", "a RateLimit or None")
-        if not _is(seed, int, type(None)):
+        if seed is not None and not _is(seed, int):
             raise checks.wrong("seed", "a whole number or None")
-        if log is not None and (type(log) is not int or log < 0):
-            raise checks.wrong("log", "a whole number from 0, or None")
+        self._log = Log(log)
         self.latency = checks.seconds(latency, "latency")
         draw = Random(seed).getrandbits  # noqa: S311  (ids of an emulator)
         self._clock = Clock()
@@ -73,7 +72,7 @@ class CloudflareEmulator:
             limiter=Limiter(rate_limit),
             tokens=self._tokens,
             draw=draw,
-            log=log,
+            log=self._log,
         )
 
     def __repr__(self) -> str:
@@ -105,11 +104,8 @@ class CloudflareEmulator:
             InvalidRequestError: The file can't be read, or holds no such state.
         """
         data = state.read(path)
-        try:
+        with state.naming(state.shown(path)):
             return cls.from_state(data, **options)
-        except InvalidRequestError as error:
-            msg = f"{state.shown(path)}: {error}"
-        raise InvalidRequestError(msg)
 
     def to_state(self) -> dict[str, Any]:
         """Return all accounts, DNS texts and tokens; the tokens in clear."""
@@ -144,7 +140,11 @@ class CloudflareEmulator:
     @property
     def requests(self) -> list[LoggedRequest]:
         """What was answered, in order, as much as *log* says; clear it when you like."""
-        return self._service.requests
+        return self._log.requests
+
+    def bound_log(self, limit: int) -> None:
+        """Keep the last *limit* requests from now on, unless *log* was given."""
+        self._log.bound(limit)
 
     @property
     def dns(self) -> MutableMapping[str, list[str]]:
@@ -189,9 +189,7 @@ class CloudflareEmulator:
             status: ``active``, or ``disabled`` or ``expired``: it serves nothing.
 
         Raises:
-            InvalidRequestError:
-                *token* is not printable ASCII without spaces, an id is none,
-                *expires_on* is no aware time, or *permission* or *status* is another.
+            InvalidRequestError: A value can't be used; the message names it.
         """
         checks.one_of(checks.PERMISSIONS, permission, "permission")
         self._tokens.add(
@@ -244,8 +242,7 @@ class CloudflareEmulator:
 
         Raises:
             InvalidRequestError:
-                The account or the status does not exist, a value is of a wrong
-                type, the domain is empty, the id is none or was used, the connector is
+                There is no such account, a value can't be used, the connector is
                 enabled but not verified, or another one is enabled for the domain.
         """
         self._account(account_id)
@@ -317,6 +314,6 @@ class CloudflareEmulator:
             raise InvalidRequestError(msg)
 
 
-def _is(value: Any, *types: type) -> bool:
+def _is(value: Any, kind: type) -> bool:
     # Whether callers hand in what they should; to a type checker they always do.
-    return isinstance(value, types)
+    return isinstance(value, kind)

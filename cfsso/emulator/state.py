@@ -83,6 +83,16 @@ def show(accounts: Accounts, tokens: Tokens) -> dict[str, Any]:
     return state
 
 
+@contextmanager
+def naming(path: str) -> Generator[None, None, None]:
+    """Put *path* before the text of an `InvalidRequestError`."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        msg = f"{path}: {error}"
+        raise InvalidRequestError(msg) from None
+
+
 def digest(accounts: Mapping[str, Any]) -> str:
     """Return what tells these accounts and their connectors from others, 8 hex digits."""
     # Not above, since it is slow to load.
@@ -130,7 +140,7 @@ class Reader:
             ids, inner, name = fields.get("accounts"), f"{path}.accounts", f"{path}.permission"
             permission = checks.one_of(checks.PERMISSIONS, fields.get("permission"), name)
         served = checks.identifiers(checks.array(ids, inner), inner)
-        with _naming(path):
+        with naming(path):
             self._tokens.add(token, served, permission=permission)
 
     def _read_accounts(self, accounts: Mapping[str, Any]) -> None:
@@ -156,7 +166,7 @@ class Reader:
         connector.status = checks.one_of(checks.STATUSES, status, f"{inner}.status")
         connector.created_on = _time(fields, "created_on", path, connector.created_on)
         connector.updated_on = _time(fields, "updated_on", path, connector.created_on)
-        with _naming(path):
+        with naming(path):
             self._accounts.adopt(account_id, connector)
 
 
@@ -188,15 +198,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Repetitive:
             return _Repetitive(name, place)
         members[name] = value
     return members
-
-
-@contextmanager
-def _naming(path: str) -> Generator[None, None, None]:
-    try:
-        yield
-    except InvalidRequestError as error:
-        msg = f"{path}: {error}"
-        raise InvalidRequestError(msg) from None
 
 
 def _again(path: str) -> InvalidRequestError:

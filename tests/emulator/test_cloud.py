@@ -311,6 +311,24 @@ def test_the_log_is_as_long_as_it_may_be(log: int | None, kept: str) -> None:
     assert requests is cloud.requests
 
 
+def test_the_log_is_bounded_unless_it_was_said_how_long_it_is() -> None:
+    """A bound of later holds from then on, and yields to what the constructor was given."""
+    unsaid, all_of_them, one = (
+        CloudflareEmulator(),
+        CloudflareEmulator(log=None),
+        CloudflareEmulator(log=1),
+    )
+    for cloud in (unsaid, all_of_them, one):
+        for name in "abcd":
+            cloud.handle(Request("GET", f"/{name}"))
+        cloud.bound_log(2)
+        cloud.handle(Request("GET", "/e"))
+
+    assert ["/d", "/e"] == [entry.path for entry in unsaid.requests]
+    assert 5 == len(all_of_them.requests)
+    assert ["/e"] == [entry.path for entry in one.requests]
+
+
 @pytest.mark.parametrize("log", [-1, 1.0, True, "1"])
 def test_the_log_s_length_is_a_whole_number(log: Any) -> None:
     """Anything else is refused."""
