@@ -7,12 +7,13 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeGuard, cast
 
+from cfsso._checks import domain_form
 from cfsso._text import printable
 from cfsso.emulator import checks
 from cfsso.emulator.accounts import Accounts
 from cfsso.emulator.credentials import Tokens
 from cfsso.emulator.operations import Maker
-from cfsso.emulator.records import IDENTIFIER, domain_key
+from cfsso.emulator.records import IDENTIFIER
 from cfsso.errors import InvalidRequestError
 
 
@@ -127,7 +128,7 @@ class Reader:
         self._read_accounts(_mapping(top.get("accounts", {}), "$.accounts", IDENTIFIER.fullmatch))
         for index, (domain, texts) in enumerate(_mapping(top.get("dns", {}), "$.dns").items()):
             path = f"$.dns[{index}]"
-            if domain_key(checks.text(domain, path)) in self._accounts.dns:
+            if domain_form(checks.text(domain, path)) in self._accounts.dns:
                 raise _again(path)
             self._accounts.dns[domain] = list(checks.texts(texts, path))
         for index, (token, grant) in enumerate(_mapping(top.get("tokens", {}), "$.tokens").items()):

@@ -90,6 +90,14 @@ def test_create_takes_all_three_fields(call: Call, connectors: str) -> None:
             refusal(20000, "email_domain is not a domain name", "/email_domain"),
         ),
         (
+            {"email_domain": "a\N{NO-BREAK SPACE}b.example"},
+            refusal(20000, "email_domain is not a domain name", "/email_domain"),
+        ),
+        (
+            {"email_domain": "a\N{IDEOGRAPHIC FULL STOP}example"},
+            refusal(20000, "email_domain is not a domain name", "/email_domain"),
+        ),
+        (
             {"email_domain": "a.example", "begin_verification": None},
             refusal(20000, "begin_verification must be a boolean", "/begin_verification"),
         ),
@@ -118,6 +126,18 @@ def test_create_refuses(
     """A bad body is answered with 400, names the member, and creates nothing."""
     assert (400, expected) == call("POST", connectors, body)
     assert () == cloud.connectors(account)
+
+
+@pytest.mark.parametrize(
+    "domain", ["b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example", "xn--bcher-kva.example"]
+)
+def test_create_takes_domains_of_other_scripts(call: Call, connectors: str, domain: str) -> None:
+    """Both forms of one domain are shown as they came, and are one domain."""
+    made = call("POST", connectors, {"email_domain": domain})
+    again = call("POST", connectors, {"email_domain": "XN--BCHER-KVA.example."})
+
+    assert (200, domain) == (made[0], made[1]["result"]["email_domain"])
+    assert 409 == again[0]
 
 
 def test_create_refuses_a_second_connector_for_a_domain(call: Call, connectors: str) -> None:
