@@ -23,15 +23,17 @@ class Accounts:
     Attributes:
         by_id: For each account its connectors by id, in the order of creation.
         dns: TXT texts by domain.
-        ids: Every id that there ever was; none is given twice.
+        connector_ids:
+            The id of every connector that there ever was, in whichever account. Ids of
+            accounts are another set: an account and a connector may share one.
     """
 
-    __slots__ = ("_clock", "_holders", "_poll", "_polled", "by_id", "dns", "ids")
+    __slots__ = ("_clock", "_holders", "_poll", "_polled", "by_id", "connector_ids", "dns")
 
     def __init__(self, clock: Clock, poll: float) -> None:
         self.by_id: dict[str, dict[str, Connector]] = {}
         self.dns = TXTRecords()
-        self.ids: set[str] = set()
+        self.connector_ids: set[str] = set()
         self._clock = clock
         self._poll = poll
         # The enabled connector of each domain.
@@ -42,7 +44,10 @@ class Accounts:
     def open(self, account_id: str) -> None:
         """Add an account without connectors."""
         self.by_id[account_id] = {}
-        self.ids.add(account_id)
+
+    def is_used(self, identifier: str) -> bool:
+        """Whether an account or a connector has, or had, this id."""
+        return identifier in self.by_id or identifier in self.connector_ids
 
     def adopt(self, account_id: str, connector: Connector) -> None:
         """
@@ -51,6 +56,9 @@ class Accounts:
         Raises:
             InvalidRequestError: No sequence of requests could lead to it.
         """
+        if connector.id in self.connector_ids:
+            msg = "its id must be unique among connectors"
+            raise InvalidRequestError(msg)
         if connector.enabled:
             if connector.status != "verified":
                 msg = "enabled must be false until verification.status is verified"
@@ -60,7 +68,7 @@ class Accounts:
                 raise InvalidRequestError(msg)
             self._holders[connector.key] = connector
         self.by_id[account_id][connector.id] = connector
-        self.ids.add(connector.id)
+        self.connector_ids.add(connector.id)
         if connector.status == "pending":
             self._start(connector)
 

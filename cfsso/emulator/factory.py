@@ -1,6 +1,6 @@
 """What is new in an emulator: ids that nothing has had before, and connectors."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
 
 from cfsso.emulator.clock import Clock
 from cfsso.emulator.records import CODE_PREFIX, Connector
@@ -12,15 +12,17 @@ class Factory:
 
     Args:
         clock: Says when.
-        ids: Every id that there ever was.
+        is_used: Whether there ever was an id.
         draw: Gives random bits, as many as asked.
     """
 
-    __slots__ = ("_clock", "_draw", "_ids")
+    __slots__ = ("_clock", "_draw", "_is_used")
 
-    def __init__(self, clock: Clock, ids: Container[str], draw: Callable[[int], int]) -> None:
+    def __init__(
+        self, clock: Clock, is_used: Callable[[str], bool], draw: Callable[[int], int]
+    ) -> None:
         self._clock = clock
-        self._ids = ids
+        self._is_used = is_used
         self._draw = draw
 
     def connector(self, email_domain: str) -> Connector:
@@ -38,8 +40,8 @@ class Factory:
         )
 
     def identifier(self) -> str:
-        """Return a new id."""
+        """Return an id that neither an account nor a connector has had."""
         # A seed repeats what it gave before the state was saved.
-        while (drawn := f"{self._draw(128):032x}") in self._ids:
+        while self._is_used(drawn := f"{self._draw(128):032x}"):
             pass
         return drawn

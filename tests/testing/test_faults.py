@@ -149,6 +149,11 @@ def test_an_update_is_in_doubt_if_the_fault_is_ambiguous(fault: Fault) -> None:
 
     world = in_world(main)
 
+    if fault.name in {"edge_525", "edge_526"}:
+        # Nothing was sent on for want of TLS, which a client may know, or doubt.
+        assert not fault.ambiguous
+        assert not world.enabled
+        return
     assert fault.ambiguous == (failure is not None and failure.write == "unknown")
     if not fault.ambiguous:
         assert world.enabled == (failure is None)
@@ -316,7 +321,8 @@ def test_bodies() -> None:
     assert b"" == the_answer("empty_body_applied").body
     assert the_answer("byte_order_mark").body.startswith(b"\xef\xbb\xbf{")
     assert the_answer("utf16").body.decode("utf-16").startswith("{")
-    assert the_answer("duplicate_keys").body.startswith(b'{"success":false,"success":true')
+    assert the_answer("duplicate_keys").body.startswith(b'{"success":false,"result":')
+    assert b'"success":true' in the_answer("duplicate_keys").body
     assert b"NaN" in the_answer("not_a_number").body
     assert b"\xff" in the_answer("bad_utf8").body
     assert b"[" * 100_000 in the_answer("deep_nesting").body
