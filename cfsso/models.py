@@ -218,3 +218,7 @@ class ResponseInfo(Value):
             "error_chain": self.error_chain or None,
         }
         return answered(known, self.extra)
+
+
+# What attrs made does not know this module's names: whoever evaluates it finds the class itself.
+ResponseInfo.__init__.__annotations__["error_chain"] = tuple[ResponseInfo, ...]

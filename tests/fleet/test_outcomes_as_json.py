@@ -63,7 +63,7 @@ def test_an_outcome_names_every_member() -> None:
 
 def test_an_error_says_what_its_attributes_say() -> None:
     """An error in JSON has its class's name, its message and its attributes by their names."""
-    expected = {
+    expected: dict[str, Any] = {
         "type": "APIConnectionError",
         "message": "lost",
         "write": "unknown",
