@@ -22,9 +22,10 @@ class Value:
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Return the value as JSON has it: a copy of texts, numbers, booleans, nulls, lists, dicts.
+        Return a copy that JSON can hold: of dicts, lists, texts, numbers, booleans and nulls.
 
-        Names are the API's, and times are text (RFC 3339).
+        Members have the API's names, and times are text (RFC 3339). What an answer of the API
+        did not have is left out.
         """
         return plain(self._members())
 
