@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
 
+from cfsso._later import Later
 from cfsso.connectors import AsyncSSOConnectors
 from cfsso.events import OnEvent
 from cfsso.transports._urls import BASE_URL, checked_base_url
@@ -11,6 +12,9 @@ from cfsso.transports.credentials import Credentials, Secret, TokenSource
 
 if TYPE_CHECKING:
     import aiohttp
+else:
+    # So that whoever looks at the signature finds what it names.
+    aiohttp = Later("aiohttp")
 
 _DEFAULT: Final = RateLimit()
 

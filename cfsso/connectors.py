@@ -1,20 +1,25 @@
 """The six operations, and the question behind each write: did it happen?"""
 
-from collections.abc import Callable, Collection
-from functools import partial
+from typing import overload
 
-from cfsso import _judging, _salvaging, _wire
-from cfsso._client import Client
-from cfsso._exchange import exchange, read_all, read_listing, read_one
+from cfsso import _judging, _wire
+from cfsso._confirmed import (
+    BothConfirmed,
+    Created,
+    CreatedWithLanguage,
+    EnabledConfirmed,
+    LanguageConfirmed,
+)
+from cfsso._exchange import exchange, read_all, read_one
 from cfsso._judging import Finding, Span
+from cfsso._reads import Reads
 from cfsso._settling import surely
-from cfsso._tokens import verify
 from cfsso._verifying import DEADLINE, INTERVAL, OnLook, Waiting
 from cfsso.errors import NotFoundError
-from cfsso.models import UNSET, MaybeBool, SSOConnector, TokenInfo
+from cfsso.models import UNSET, MaybeBool, SSOConnector, Unset
 
 
-class AsyncSSOConnectors(Client):
+class AsyncSSOConnectors(Reads):
     """
     The SSO connectors of Cloudflare accounts.
 
@@ -76,6 +81,24 @@ class AsyncSSOConnectors(Client):
         _, connector = await call.run(read_one(self._transport, call, request, sso_connector_id))
         return connector
 
+    @overload
+    async def create(
+        self,
+        *,
+        account_id: str,
+        email_domain: str,
+        begin_verification: MaybeBool = UNSET,
+        use_fedramp_language: bool,
+    ) -> CreatedWithLanguage: ...
+    @overload
+    async def create(
+        self,
+        *,
+        account_id: str,
+        email_domain: str,
+        begin_verification: MaybeBool = UNSET,
+        use_fedramp_language: MaybeBool = UNSET,
+    ) -> Created: ...
     async def create(
         self,
         *,
@@ -86,6 +109,9 @@ class AsyncSSOConnectors(Client):
     ) -> SSOConnector:
         """
         Create a connector and return it.
+
+        The result shows its id, its domain and *use_fedramp_language*, if that was given; type
+        checkers know that these are not ``None``.
 
         It is never sent twice. If the answer does not show it, or there is none, the
         account is listed until two lists in a row show it: one of that domain that is no
@@ -125,6 +151,46 @@ class AsyncSSOConnectors(Client):
 
         return await call.run(surely(call, send, look, may_repeat=False))
 
+    @overload
+    async def update(
+        self,
+        sso_connector_id: str,
+        *,
+        account_id: str,
+        enabled: bool,
+        use_fedramp_language: bool,
+        before: SSOConnector | None = None,
+    ) -> BothConfirmed: ...
+    @overload
+    async def update(
+        self,
+        sso_connector_id: str,
+        *,
+        account_id: str,
+        enabled: bool,
+        use_fedramp_language: Unset = UNSET,
+        before: SSOConnector | None = None,
+    ) -> EnabledConfirmed: ...
+    @overload
+    async def update(
+        self,
+        sso_connector_id: str,
+        *,
+        account_id: str,
+        enabled: Unset = UNSET,
+        use_fedramp_language: bool,
+        before: SSOConnector | None = None,
+    ) -> LanguageConfirmed: ...
+    @overload
+    async def update(
+        self,
+        sso_connector_id: str,
+        *,
+        account_id: str,
+        enabled: MaybeBool = UNSET,
+        use_fedramp_language: MaybeBool = UNSET,
+        before: SSOConnector | None = None,
+    ) -> SSOConnector: ...
     async def update(
         self,
         sso_connector_id: str,
@@ -136,6 +202,8 @@ class AsyncSSOConnectors(Client):
     ) -> SSOConnector:
         """
         Change what is given and return the connector, which shows those values.
+
+        Type checkers know that the fields that were given are not ``None`` in it.
 
         If the answer does not show them, or there is none, the connector is read until
         it does; two reads in a row have to, if one may show an old state. If nobody wrote
@@ -268,42 +336,3 @@ class AsyncSSOConnectors(Client):
             restart=restart,
             on_look=on_look,
         ).run()
-
-    async def verify_token(self, *, account_id: str) -> TokenInfo:
-        """
-        Return the state of the token that is used for an account.
-
-        The account is asked first. What it refuses may be a user's token: that is asked
-        about where one token is known to serve all accounts, since the request names
-        none. It says nothing of permissions.
-
-        https://developers.cloudflare.com/api/resources/accounts/subresources/tokens/methods/verify/
-
-        Raises:
-            APIStatusError: The token is not valid, or is a user's and one of several.
-        """
-        request = _wire.build_verify_token(account_id)
-        call = self._call("verify_token", account_id)
-        return await call.run(verify(self._transport, call, request, self.credential))
-
-    async def _list_for_rescue(
-        self,
-        account_id: str,
-        *,
-        only: Collection[str] | None = None,
-        keeps: Callable[[SSOConnector], bool] | None = None,
-    ) -> _salvaging.Salvage:
-        """
-        List an account as `list` does, but let no odd connector hide the others.
-
-        Args:
-            account_id: 32 letters and digits.
-            only: The ids of the connectors that are kept. ``None``: all are.
-            keeps: Whether one of them is kept, by what can be read of it. ``None``: all are.
-        """
-        request = _wire.build_list(account_id)
-        call = self._call("list", account_id)
-        make = partial(_salvaging.Salvaging, only, keeps)
-        work = read_listing(self._transport, call, request, make)
-        _, reading, left_out = await call.run(work)
-        return reading.salvage(left_out)

@@ -2,10 +2,12 @@
 
 import enum
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
+from cfsso._error_json import of_error
+from cfsso._json import Value, fields_of
 from cfsso.errors import CfssoError, Settlement
 from cfsso.models import ResponseInfo
 from cfsso.transports.base import Request
@@ -31,7 +33,7 @@ class EventKind(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Event:
+class Event(Value):
     """
     Something that happened during one call of an operation.
 
@@ -71,6 +73,10 @@ class Event:
     settlement: Settlement | None = None
     warnings: tuple[ResponseInfo, ...] = ()
     error: CfssoError | None = None
+
+    def _members(self) -> dict[str, Any]:
+        error = None if self.error is None else of_error(self.error)
+        return {**fields_of(self), "error": error}
 
 
 OnEvent: TypeAlias = Callable[[Event], object]

@@ -1,7 +1,7 @@
 """
-The values that cross the public interface: frozen, without I/O and JSON.
+The values that cross the public interface: frozen, and without I/O.
 
-Field names are the API's own; see
+Field names are the API's own, and each value has its form in JSON; see
 https://developers.cloudflare.com/api/resources/iam/subresources/sso/.
 """
 
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
+
+from cfsso._json import Value, answered
 
 
 class Unset(enum.Enum):
@@ -50,7 +52,7 @@ class VerificationStatus(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Verification:
+class Verification(Value):
     """
     What is known of a domain's verification.
 
@@ -68,9 +70,15 @@ class Verification:
     raw_status: str | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
+    def _members(self) -> dict[str, Any]:
+        return answered({"code": self.code, "status": _raw(self)}, self.extra)
+
+
+_NOTHING: Final = Verification()
+
 
 @attrs.frozen(kw_only=True)
-class SSOConnector:
+class SSOConnector(Value):
     """
     One SSO connector: an e-mail domain whose users sign in through the IdP.
 
@@ -97,6 +105,31 @@ class SSOConnector:
     updated_on: dt.datetime | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
+    @classmethod
+    def from_json(cls, text: str) -> "SSOConnector":
+        """
+        Return the connector that *text* is, as `to_json` and the API write it.
+
+        Raises:
+            InvalidRequestError: It is none; the message names the JSON path.
+        """
+        # Here, since what reads JSON knows this class.
+        from cfsso._nodes import read_value
+
+        return read_value(text, "a connector", lambda top: top.connector())
+
+    def _members(self) -> dict[str, Any]:
+        known = {
+            "id": self.id or None,
+            "email_domain": self.email_domain,
+            "enabled": self.enabled,
+            "use_fedramp_language": self.use_fedramp_language,
+            "verification": None if self.verification == _NOTHING else self.verification,
+            "created_on": self.created_on,
+            "updated_on": self.updated_on,
+        }
+        return answered(known, self.extra)
+
 
 class TokenStatus(enum.StrEnum):
     """
@@ -112,7 +145,7 @@ class TokenStatus(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class TokenInfo:
+class TokenInfo(Value):
     """
     What Cloudflare says of a token; the token itself is not in it.
 
@@ -132,16 +165,30 @@ class TokenInfo:
     not_before: dt.datetime | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
+    def _members(self) -> dict[str, Any]:
+        known = {
+            "id": self.id or None,
+            "status": _raw(self),
+            "expires_on": self.expires_on,
+            "not_before": self.not_before,
+        }
+        return answered(known, self.extra)
+
+
+def _raw(found: Verification | TokenInfo) -> str | None:
+    """Return a status as the API wrote it; of a value made by hand, as it would."""
+    return found.raw_status if found.raw_status is not None else found.status
+
 
 @attrs.frozen(kw_only=True)
-class Source:
+class Source(Value):
     """Which part of a request a message is about, as a JSON pointer (RFC 6901)."""
 
     pointer: str | None = None
 
 
 @attrs.frozen(kw_only=True)
-class ResponseInfo:
+class ResponseInfo(Value):
     """
     One item of an answer's ``errors`` or ``messages``.
 
@@ -161,3 +208,17 @@ class ResponseInfo:
     source: Source | None = None
     error_chain: tuple["ResponseInfo", ...] = ()
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+
+    def _members(self) -> dict[str, Any]:
+        known = {
+            "code": self.code,
+            "message": self.message or None,
+            "documentation_url": self.documentation_url,
+            "source": self.source,
+            "error_chain": self.error_chain or None,
+        }
+        return answered(known, self.extra)
+
+
+# What attrs made does not know this module's names: whoever evaluates it finds the class itself.
+ResponseInfo.__init__.__annotations__["error_chain"] = tuple[ResponseInfo, ...]

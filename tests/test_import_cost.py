@@ -1,12 +1,10 @@
 """What importing costs: in modules, always; in time, against the official SDK in one run."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
+from interpreters import in_fresh_interpreter
 
 HEAVY = ("aiohttp", "click", "rich")
 # Everything public that needs no network, and one toggle in memory.
@@ -20,14 +18,6 @@ account = cloud.add_account()
 seeded = cloud.add_connector(account, email_domain="example.com", status="verified")
 connectors = cfsso.AsyncSSOConnectors(cfsso.InMemoryTransport(cloud))
 """
-
-
-def in_fresh_interpreter(code: str) -> str:
-    """Run *code* where nothing was imported before; return what it prints."""
-    # Compiled on both sides, as installed packages are.
-    env = {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-P", "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout  # noqa: S603
 
 
 @pytest.mark.parametrize("code", ["import cfsso", EVERY_NAME], ids=["import", "every-name"])

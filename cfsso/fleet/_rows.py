@@ -9,7 +9,11 @@ from typing import Any, TypeAlias
 import attrs
 
 from cfsso import _converter
+from cfsso._error_json import of_error
+from cfsso._json import plain
+from cfsso._nodes import Node
 from cfsso.fleet import _plain
+from cfsso.fleet._error_nodes import to_error
 from cfsso.fleet._targets import Ending, Intent, Run, RunKind, Target
 from cfsso.fleet.outcomes import OutcomeStatus
 from cfsso.models import SSOConnector
@@ -225,7 +229,7 @@ def of_ending(ending: Ending) -> Row:
         _plain.of_time(ending.at),
         _of_connector(ending.before),
         _of_connector(ending.after),
-        None if ending.error is None else _text(_plain.of_error(ending.error)),
+        None if ending.error is None else _text(plain(of_error(ending.error))),
         ending.attempts,
         ending.note,
     )
@@ -239,7 +243,7 @@ def _to_ending(row: Row) -> Ending:
             at=dt.datetime.fromisoformat(at),
             before=_to_connector(before),
             after=_to_connector(after),
-            error=None if error is None else _plain.to_error(_value(error)),
+            error=None if error is None else to_error(Node(_value(error))),
             attempts=attempts,
             note=note,
         )
@@ -263,7 +267,7 @@ def _value(text: str) -> Any:
 
 
 def _of_connector(connector: SSOConnector | None) -> str | None:
-    return None if connector is None else _text(_plain.of_connector(connector))
+    return None if connector is None else connector.to_json(indent=None)
 
 
 def _to_connector(text: str | None) -> SSOConnector | None:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from cfsso._json import Value
 from cfsso.errors import CfssoError
 from cfsso.fleet.changes import Change
 from cfsso.fleet.outcomes import Outcome, OutcomeStatus
@@ -25,7 +26,7 @@ class RunKind(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Run:
+class Run(Value):
     """
     One run of a journal.
 

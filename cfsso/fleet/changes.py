@@ -5,22 +5,24 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
 from cfsso import _checks, _converter, _wire
+from cfsso._json import Value
+from cfsso._nodes import Node, read_value
 from cfsso.errors import InvalidRequestError
 from cfsso.fleet import _files
 from cfsso.models import UNSET, MaybeBool, SSOConnector
 
 _IDS = ("account_id", "sso_connector_id")
-_FLAGS = ("enabled", "use_fedramp_language")
-_COLUMNS = _IDS + _FLAGS
+FLAGS = ("enabled", "use_fedramp_language")
+_COLUMNS = _IDS + FLAGS
 
 
 @attrs.frozen
-class Change:
+class Change(Value):
     """
     The values one connector is to hold.
 
@@ -58,6 +60,46 @@ class Change:
     def is_shown_by(self, connector: SSOConnector) -> bool:
         """Whether *connector* holds every value asked for."""
         return _wire.shows(connector, self.wished)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """
+        Return the change that *text* is, as `to_json` gives it.
+
+        Raises:
+            InvalidRequestError: It is none; the message names the JSON path.
+        """
+        return read_value(
+            text, "a change", lambda top: cls(**read_change(top.members(_IDS, FLAGS), top))
+        )
+
+    def _members(self) -> dict[str, Any]:
+        # `UNSET` is left out.
+        ids = {"account_id": self.account_id, "sso_connector_id": self.sso_connector_id or None}
+        return {**ids, **self.wished}
+
+
+def read_change(members: Mapping[str, Node], top: Node) -> dict[str, Any]:
+    """
+    Return the arguments of the `Change` that an object speaks of.
+
+    Args:
+        members: Those of the object.
+        top: The object itself.
+
+    Raises:
+        ConversionError: There is none.
+    """
+    connector = members["sso_connector_id"]
+    flags = {name: members[name].flag() for name in FLAGS if name in members}
+    if not flags:
+        raise top.wrong("neither enabled nor use_fedramp_language")
+    return {
+        "account_id": members["account_id"].identifier(),
+        # One about a whole account names none.
+        "sso_connector_id": "" if connector.value is None else connector.identifier(),
+        **flags,
+    }
 
 
 class Changes(tuple[Change, ...]):  # noqa: SLOT001 - a tuple can have none that hold something
@@ -177,7 +219,7 @@ def _header_problems(header: list[str]) -> list[str]:
     problems = [f"no column {name}" for name in _IDS if name not in header]
     problems += [f"unknown column {name!r}" for name in header if name not in _COLUMNS]
     problems += [f"column {name} twice" for name in _COLUMNS if header.count(name) > 1]
-    if not any(name in header for name in _FLAGS):
+    if not any(name in header for name in FLAGS):
         problems.append("no column enabled or use_fedramp_language")
     return [*problems, f"expected {expected}"] if problems else []
 
@@ -186,7 +228,7 @@ def _from_cells(header: list[str], cells: list[str]) -> Change:
     if len(cells) != len(header):
         raise InvalidRequestError(f"expected {len(header)} cells, not {len(cells)}")
     row = dict(zip(header, cells, strict=True))
-    flags = {name: row.get(name, "") for name in _FLAGS}
+    flags = {name: row.get(name, "") for name in FLAGS}
     _check_all(
         *(partial(_checks.identifier, name, row[name], None) for name in _IDS),
         *(partial(_flag, name, cell) for name, cell in flags.items()),
@@ -225,7 +267,7 @@ def _from_json(line: str) -> Change:
     if not isinstance(row, dict):
         raise InvalidRequestError("expected a JSON object")
     fields: dict[str, Any] = dict.fromkeys(_IDS) | row
-    flags = {name: value for name, value in row.items() if name in _FLAGS}
+    flags = {name: value for name, value in row.items() if name in FLAGS}
     _check_all(
         *(partial(_raise, f"unknown key {name!r:.40}") for name in row if name not in _COLUMNS),
         *(partial(_checks.identifier, name, fields[name], None) for name in _IDS),

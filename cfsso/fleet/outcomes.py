@@ -1,10 +1,13 @@
 """What became of each target of a run."""
 
 import enum
-from typing import Final
+from typing import Any, Final, Self
 
 import attrs
 
+from cfsso._error_json import of_error
+from cfsso._json import Value, fields_of
+from cfsso._nodes import Node, read_value
 from cfsso.errors import (
     APIStatusError,
     AuthenticationError,
@@ -13,7 +16,8 @@ from cfsso.errors import (
     UnconfirmedWriteError,
     WriteState,
 )
-from cfsso.fleet.changes import Change
+from cfsso.fleet._error_nodes import to_error
+from cfsso.fleet.changes import FLAGS, Change, read_change
 from cfsso.models import SSOConnector
 
 # 4xx that say no more than "not now" (RFC 9110, RFC 6585, RFC 8470).
@@ -82,7 +86,7 @@ class OutcomeStatus(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Outcome:
+class Outcome(Value):
     """
     What became of one target.
 
@@ -103,3 +107,57 @@ class Outcome:
     error: CfssoError | None = None
     attempts: int = 0
     note: str = ""
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """
+        Return the outcome that *text* is, as `to_json` gives it.
+
+        Its error is of the same class and says the same, but has no `CfssoError.response`.
+
+        Raises:
+            InvalidRequestError: It is none; the message names the JSON path.
+        """
+        return read_value(text, "an outcome", lambda top: cls(**_read(top)))
+
+    def _members(self) -> dict[str, Any]:
+        change, members = self.change, fields_of(self)
+        del members["change"]
+        return {
+            "account_id": change.account_id,
+            # An outcome about a whole account has none.
+            "sso_connector_id": change.sso_connector_id or None,
+            "status": self.status,
+            **dict.fromkeys(FLAGS),
+            **change.wished,
+            **members,
+            "error": None if self.error is None else of_error(self.error),
+            "note": self.note or None,
+        }
+
+
+_NEEDED: Final = ("account_id", "sso_connector_id", "status")
+_OPTIONAL: Final = (*FLAGS, "before", "after", "error", "attempts", "note")
+
+
+def _read(top: Node) -> dict[str, Any]:
+    members = top.members(_NEEDED, _OPTIONAL)
+    known = {
+        name: member
+        for name, member in members.items()
+        if name in _NEEDED or member.value is not None
+    }
+    found: dict[str, Any] = {
+        "change": Change(**read_change(known, top)),
+        "status": known["status"].word(OutcomeStatus),
+    }
+    for name in ("before", "after"):
+        if name in known:
+            found[name] = known[name].connector()
+    if "error" in known:
+        found["error"] = to_error(known["error"])
+    if "attempts" in known:
+        found["attempts"] = known["attempts"].whole()
+    if "note" in known:
+        found["note"] = known["note"].text()
+    return found

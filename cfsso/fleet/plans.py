@@ -13,18 +13,17 @@ import attrs
 
 from cfsso import _checks
 from cfsso._converter import ConversionError
+from cfsso._json import Value, fields_of
+from cfsso._nodes import Node
 from cfsso.errors import InvalidRequestError
 from cfsso.fleet import _files
-from cfsso.fleet._nodes import Node
-from cfsso.fleet._plain import of_connector, of_time, to_connector
-from cfsso.fleet.changes import Change
+from cfsso.fleet.changes import FLAGS, Change
 from cfsso.models import UNSET, SSOConnector
 
 _FORMAT: Final = "cfsso plan"
 _VERSION: Final = 1
 _MARK: Final = re.compile(rb'"format"\s*:\s*"cfsso plan"')
 _HEAD: Final = 65536
-_FIELDS: Final = ("enabled", "use_fedramp_language")
 Difference = tuple[str, bool | None, bool]
 """A field, the value it has (``None``: the answer did not have it) and the one it is to have."""
 
@@ -45,7 +44,7 @@ class PlanAction(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class PlannedChange:
+class PlannedChange(Value):
     """
     One target of a plan.
 
@@ -76,16 +75,29 @@ class PlannedChange:
         """The fields that are to get another value; empty if nothing is to change."""
         if self.action is not PlanAction.CHANGE:
             return ()
-        found = {name: getattr(self.before, name, None) for name in _FIELDS}
+        found = {name: getattr(self.before, name, None) for name in FLAGS}
         return tuple(
             (name, found[name], value)
             for name, value in self.change.wished.items()
             if found[name] is not value
         )
 
+    def _members(self) -> dict[str, Any]:
+        known = {
+            "account_id": self.change.account_id,
+            "sso_connector_id": self.change.sso_connector_id,
+            **self.change.wished,
+            "action": self.action,
+            "before": self.before,
+            "reason": self.reason or None,
+            "needs": self.needs,
+            "unread": self.unread or None,
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
 
 @attrs.frozen(kw_only=True)
-class Plan:
+class Plan(Value):
     """
     What a run would do, as the accounts were when they were read.
 
@@ -146,12 +158,17 @@ class Plan:
     @property
     def digest(self) -> str:
         """64 hex digits that tell this plan from any other."""
-        text = json.dumps(_of_plan(self), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def to_json(self) -> str:
-        """Return the plan as JSON, for `from_json`. It holds no credential."""
-        return json.dumps(_of_plan(self), indent=2) + "\n"
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """
+        Return the plan as JSON in ASCII, for `from_json`. It holds no credential.
+
+        Args:
+            indent: By how much each level is indented. ``None``: all stands on one line.
+        """
+        return super().to_json(indent=indent) + "\n"
 
     @classmethod
     def from_json(cls, text: str, name: str = "plan") -> "Plan":
@@ -191,6 +208,12 @@ class Plan:
         """
         return read_plan(_files.read(path), _files.shown(path))
 
+    def _members(self) -> dict[str, Any]:
+        members = fields_of(self)
+        # Last, so that a reader sees the rest first.
+        rows = members.pop("rows")
+        return {"format": _FORMAT, "version": _VERSION, **members, "rows": rows}
+
 
 def domain_key(domain: str | None) -> str:
     """Return what a domain is compared by; empty if there is none."""
@@ -222,33 +245,6 @@ def read_plan(content: bytes, name: str) -> Plan:
     except (ConversionError, InvalidRequestError) as error:
         problem = f"{name}: {error}"
     raise InvalidRequestError(problem)
-
-
-def _of_plan(plan: Plan) -> dict[str, Any]:
-    return {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "created": of_time(plan.created),
-        "seconds": plan.seconds,
-        "merged": plan.merged,
-        "accounts": plan.accounts,
-        "unread": dict(plan.unread),
-        "rows": [_of_row(row) for row in plan.rows],
-    }
-
-
-def _of_row(row: PlannedChange) -> dict[str, Any]:
-    known = {
-        "account_id": row.change.account_id,
-        "sso_connector_id": row.change.sso_connector_id,
-        **row.change.wished,
-        "action": row.action,
-        "before": None if row.before is None else of_connector(row.before),
-        "reason": row.reason or None,
-        "needs": row.needs,
-        "unread": row.unread or None,
-    }
-    return {name: value for name, value in known.items() if value is not None}
 
 
 def _to_plan(top: Node) -> Plan:
@@ -287,9 +283,9 @@ def _check_version(top: Node) -> None:
 
 def _to_row(node: Node) -> PlannedChange:
     ids = ("account_id", "sso_connector_id")
-    optional = (*_FIELDS, "before", "reason", "needs", "unread")
+    optional = (*FLAGS, "before", "reason", "needs", "unread")
     members = node.members((*ids, "action"), optional)
-    flags = {name: members[name].flag() if name in members else UNSET for name in _FIELDS}
+    flags = {name: members[name].flag() if name in members else UNSET for name in FLAGS}
     if set(flags.values()) == {UNSET}:
         raise node.wrong("neither enabled nor use_fedramp_language")
     account_id, sso_connector_id = (members[name].identifier() for name in ids)
@@ -298,7 +294,7 @@ def _to_row(node: Node) -> PlannedChange:
     row = PlannedChange(
         change=Change(account_id, sso_connector_id, **flags),
         action=action,
-        before=None if before is None else to_connector(before.value, before.path),
+        before=None if before is None else before.connector(),
         reason=members["reason"].text() if "reason" in members else "",
         needs=members["needs"].whole() if "needs" in members else None,
         unread=members["unread"].flag() if "unread" in members else False,

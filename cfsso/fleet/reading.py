@@ -8,6 +8,7 @@ from typing import Final, Self
 
 import attrs
 
+from cfsso._json import Value
 from cfsso.fleet._deciding import ended
 from cfsso.fleet._journal import Journal
 from cfsso.fleet._targets import Place, Run, RunKind, Target
@@ -18,7 +19,7 @@ _IN_RESCUE: Final = "under way when the record ended: break the glass again, or 
 
 
 @attrs.frozen(kw_only=True)
-class Recorded:
+class Recorded(Value):
     """
     What a journal says of one target.
 

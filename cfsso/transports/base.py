@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
+from cfsso._json import Value
 from cfsso.errors import InvalidRequestError, WriteState
 
 MAX_BODY = 1024 * 1024
@@ -32,7 +33,7 @@ def _bytes(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> 
 
 
 @attrs.frozen
-class Request:
+class Request(Value):
     """
     What is to be sent. It never holds a credential, so it is safe to show.
 
@@ -76,7 +77,7 @@ def checked_request(method: str, path: str, body: bytes | None = None) -> Reques
 
 
 @attrs.frozen
-class Response:
+class Response(Value):
     """
     A complete answer.
 
@@ -121,7 +122,7 @@ def _below_requests(limit: "RateLimit", attribute: "attrs.Attribute[Any]", value
 
 
 @attrs.frozen
-class RateLimit:
+class RateLimit(Value):
     """
     What one credential may send.
 

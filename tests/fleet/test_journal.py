@@ -14,6 +14,7 @@ import pytest
 from journals import MOMENT, begun, connector, ending, everything, feed, intent, reopened, target
 
 import cfsso
+from cfsso._error_json import of_error
 from cfsso.fleet import OutcomeStatus, _plain
 from cfsso.fleet._journal import Journal
 from cfsso.fleet._targets import RunKind, Target
@@ -134,7 +135,7 @@ class TestRuns:
         turned = [attrs.evolve(given[n], turn=turn) for n, turn in ((2, 0), (1, 1), (3, 1), (0, 0))]
         assert turned == [*found[:2], attrs.evolve(found[2], ending=None), found[3]]
         assert found[2].ending is not None
-        assert _plain.of_error(error) == _plain.of_error(found[2].ending.error or error)
+        assert of_error(error) == of_error(found[2].ending.error or error)
         assert type(error) is type(found[2].ending.error)
         assert attrs.evolve(failed, error=None) == attrs.evolve(found[2].ending, error=None)
         assert {"blocked": 1, "unknown": 1, None: 2} == await _counts(path)

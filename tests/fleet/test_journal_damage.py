@@ -15,9 +15,9 @@ import pytest
 from journals import begun, connector, ending, everything, intent, reopened, target
 
 import cfsso
+from cfsso._error_json import of_error
 from cfsso.fleet import _rows
 from cfsso.fleet._journal import Journal
-from cfsso.fleet._plain import of_error
 from cfsso.fleet._targets import RunKind, Target
 
 _EVERY_BYTE = "CFSSO_EVERY_BYTE"
@@ -254,7 +254,7 @@ class TestRows:
             (_rows.TARGETS, "expected", '{"enabled":1}', "target 0 of run 1: expected bool at "),
             (_rows.INTENTS, "before", "[]", "intent 1 of run 1: expected object at "),
             (_rows.ENDINGS, "status", "done", "the ending of target 0 of run 1: 'done' is not a "),
-            (_rows.ENDINGS, "error", "{}", "the ending of target 0 of run 1: 'type'"),
+            (_rows.ENDINGS, "error", "{}", "the ending of target 0 of run 1: no type at $"),
         ],
     )
     async def test_another_meaning(

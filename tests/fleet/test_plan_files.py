@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
+from any_values import connectors, ids
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import ACCOUNT, CONNECTOR, OTHER
@@ -19,43 +20,6 @@ from cfsso.fleet import Change, Plan, PlanAction, PlannedChange
 from cfsso.fleet.plans import is_plan
 
 CREATED = dt.datetime(2026, 3, 4, 11, 0, 9, 123000, dt.UTC)
-_KNOWN = {field.name for field in attrs.fields(cfsso.SSOConnector)} | {"code", "status"}
-
-_ids = st.text("0123456789abcdefABCDEF", min_size=32, max_size=32)
-_flags = st.one_of(st.none(), st.booleans())
-_json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
-    max_leaves=4,
-)  # fmt: skip
-_extra = st.dictionaries(st.text().filter(lambda name: name not in _KNOWN), _json, max_size=2)
-_times = st.none() | st.datetimes(timezones=st.sampled_from([dt.UTC]))
-_statuses = st.sampled_from([None, "verified", "pending", "withdrawn"])
-
-
-def verification(status: str | None, code: str | None, extra: dict[str, Any]) -> cfsso.Verification:
-    """Return what an answer with these members is read as."""
-    known: dict[str | None, cfsso.VerificationStatus] = {
-        each.value: each for each in cfsso.VerificationStatus
-    }
-    found = None if status is None else known.get(status, cfsso.VerificationStatus.UNKNOWN)
-    return cfsso.Verification(code=code, status=found, raw_status=status, extra=extra)
-
-
-@st.composite
-def connectors(draw: st.DrawFn, sso_connector_id: str) -> cfsso.SSOConnector:
-    """Make a connector as an answer might show it."""
-    return cfsso.SSOConnector(
-        id=sso_connector_id,
-        email_domain=draw(st.none() | st.text()),
-        enabled=draw(_flags),
-        use_fedramp_language=draw(_flags),
-        verification=draw(st.builds(verification, _statuses, st.none() | st.text(), extra=_extra)),
-        created_on=draw(_times),
-        updated_on=draw(_times),
-        extra=draw(_extra),
-    )
 
 
 @st.composite
@@ -80,7 +44,7 @@ def rows(draw: st.DrawFn, account_id: str, sso_connector_id: str) -> PlannedChan
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     """Make a plan."""
-    keys = draw(st.lists(st.tuples(_ids, _ids), max_size=4, unique=True))
+    keys = draw(st.lists(st.tuples(ids, ids), max_size=4, unique=True))
     made = [draw(rows(*key)) for key in keys]
     disables = [
         n
@@ -92,8 +56,8 @@ def plans(draw: st.DrawFn) -> Plan:
         created=draw(st.datetimes(timezones=st.just(dt.UTC))),
         rows=tuple(attrs.evolve(row, needs=draw(needs)) for row in made),
         merged=draw(st.integers(0)),
-        accounts=tuple(draw(st.lists(_ids, max_size=2))),
-        unread=draw(st.dictionaries(_ids, st.text(), max_size=2)),
+        accounts=tuple(draw(st.lists(ids, max_size=2))),
+        unread=draw(st.dictionaries(ids, st.text(), max_size=2)),
         seconds=draw(st.none() | st.floats(0, allow_infinity=False)),
     )
 

@@ -8,7 +8,7 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, assert_type
+from typing import Any, Literal, Protocol, assert_type
 
 import cfsso
 
@@ -46,6 +46,11 @@ def connector(found: cfsso.SSOConnector) -> None:
     assert_type(found.verification.raw_status, str | None)
     assert_type(found.created_on, dt.datetime | None)
     assert_type(found.extra, Mapping[str, Any])
+    assert_type(found.to_dict(), dict[str, Any])
+    assert_type(found.to_json(indent=None), str)
+    assert_type(cfsso.SSOConnector.from_json("{}"), cfsso.SSOConnector)
+    assert_type(cfsso.fleet.Change.from_json("{}"), cfsso.fleet.Change)
+    assert_type(cfsso.fleet.Outcome.from_json("{}"), cfsso.fleet.Outcome)
 
 
 class Own:
@@ -70,37 +75,125 @@ async def operations(connectors: cfsso.AsyncSSOConnectors) -> None:
     account, connector_id = "a" * 32, "b" * 32
     assert_type(await connectors.list(account_id=account), tuple[cfsso.SSOConnector, ...])
     assert_type(await connectors.get(connector_id, account_id=account), cfsso.SSOConnector)
-    assert_type(
-        await connectors.create(
-            account_id=account,
-            email_domain="example.com",
-            begin_verification=False,
-            use_fedramp_language=cfsso.UNSET,
-        ),
-        cfsso.SSOConnector,
-    )
-    assert_type(
-        await connectors.update(
-            connector_id, account_id=account, enabled=True, use_fedramp_language=cfsso.UNSET
-        ),
-        cfsso.SSOConnector,
-    )
-    assert_type(
-        await connectors.update(sso_connector_id=connector_id, account_id=account, enabled=False),
-        cfsso.SSOConnector,
-    )
     await connectors.delete(connector_id, account_id=account)
     await connectors.begin_verification(connector_id, account_id=account)
     await connectors.aclose()
 
 
+async def what_an_update_confirms(
+    connectors: cfsso.AsyncSSOConnectors, *, flag: bool | Literal[cfsso.Unset.UNSET]
+) -> None:
+    """What was given is shown, and so is not None; the rest may be missing."""
+    account, connector_id = "a" * 32, "b" * 32
+
+    switched = await connectors.update(connector_id, account_id=account, enabled=True)
+    assert_type(switched.id, str)
+    assert_type(switched.enabled, bool)
+    assert_type(switched.use_fedramp_language, bool | None)
+    assert_type(switched.email_domain, str | None)
+    switched = await connectors.update(
+        sso_connector_id=connector_id,
+        account_id=account,
+        enabled=False,
+        use_fedramp_language=cfsso.UNSET,
+        before=switched,
+    )
+    assert_type(switched.enabled, bool)
+
+    worded = await connectors.update(connector_id, account_id=account, use_fedramp_language=True)
+    assert_type(worded.use_fedramp_language, bool)
+    assert_type(worded.enabled, bool | None)
+
+    both = await connectors.update(
+        connector_id, account_id=account, enabled=True, use_fedramp_language=not switched.enabled
+    )
+    assert_type((both.enabled, both.use_fedramp_language), tuple[bool, bool])
+
+    perhaps = await connectors.update(
+        connector_id, account_id=account, enabled=flag, use_fedramp_language=True
+    )
+    assert_type(perhaps, cfsso.SSOConnector)
+    assert_type(perhaps.enabled, bool | None)
+    if flag is not cfsso.UNSET:
+        known = await connectors.update(connector_id, account_id=account, enabled=flag)
+        assert_type(known.enabled, bool)
+
+
+async def what_a_create_confirms(
+    connectors: cfsso.AsyncSSOConnectors, *, flag: bool | Literal[cfsso.Unset.UNSET]
+) -> None:
+    """A new connector shows its id and its domain, and the wording that was asked for."""
+    made = await connectors.create(
+        account_id="a", email_domain="a.example", begin_verification=False
+    )
+    assert_type((made.id, made.email_domain), tuple[str, str])
+    assert_type(made.use_fedramp_language, bool | None)
+    assert_type(made.enabled, bool | None)
+    assert_type(made.verification.status, cfsso.VerificationStatus | None)
+
+    worded = await connectors.create(
+        account_id="a", email_domain="a.example", use_fedramp_language=False
+    )
+    assert_type((worded.email_domain, worded.use_fedramp_language), tuple[str, bool])
+
+    perhaps = await connectors.create(
+        account_id="a",
+        email_domain="a.example",
+        begin_verification=flag,
+        use_fedramp_language=flag,
+    )
+    assert_type((perhaps.email_domain, perhaps.use_fedramp_language), tuple[str, bool | None])
+
+
+def store(_connector: cfsso.SSOConnector) -> None:
+    """Take a connector."""
+
+
+async def what_is_confirmed_is_a_connector(connectors: cfsso.AsyncSSOConnectors) -> None:
+    """A result goes wherever a connector goes, and no field of it can be set."""
+    found: cfsso.SSOConnector = await connectors.update("b", account_id="a", enabled=True)
+    store(found)
+    found = await connectors.get("b", account_id="a")
+    seen: list[cfsso.SSOConnector] = [found]
+    by_id: dict[str, cfsso.SSOConnector] = {}
+    updates = [connectors.update(one, account_id="a", enabled=False) for one in ("b", "c")]
+    for each in await asyncio.gather(*updates):
+        assert_type(each.enabled, bool)
+        seen.append(each)
+        by_id[each.id] = each
+    one, other = await asyncio.gather(
+        connectors.update("b", account_id="a", enabled=False),
+        connectors.create(account_id="a", email_domain="a.example"),
+    )
+    assert_type((one.enabled, other.email_domain), tuple[bool, str])
+    task = asyncio.create_task(connectors.update("b", account_id="a", enabled=False))
+    store(await task)
+    if (await task) == found:
+        one.enabled = True  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class Updates(Protocol):
+    """What a service of one's own needs of the connectors."""
+
+    async def update(
+        self, sso_connector_id: str, *, account_id: str, enabled: bool
+    ) -> cfsso.SSOConnector:
+        """Switch SSO."""
+        ...
+
+
+def a_protocol(connectors: cfsso.AsyncSSOConnectors) -> Updates:
+    """The connectors serve where somebody asks for less than they can."""
+    return connectors
+
+
 async def misuse(connectors: cfsso.AsyncSSOConnectors) -> None:
     """Only a bool or UNSET is a flag; account ids go by their name; ids are text."""
-    await connectors.update("b", account_id="a", enabled=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    await connectors.update("b", account_id="a", enabled="true")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await connectors.update("b", account_id="a", enabled=None)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    await connectors.update("b", account_id="a", enabled="true")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     await connectors.get("b", "a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await connectors.get(7, account_id="a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    await connectors.create(account_id="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await connectors.create(account_id="a")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 
 async def entering(connectors: cfsso.AsyncSSOConnectors) -> None:

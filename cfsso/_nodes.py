@@ -2,7 +2,7 @@
 
 import datetime as dt
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -12,8 +12,10 @@ from cfsso._checks import identifier
 from cfsso._converter import ConversionError
 from cfsso._text import in_utc
 from cfsso.errors import InvalidRequestError
+from cfsso.models import SSOConnector
 
 _Word = TypeVar("_Word", bound=enum.StrEnum)
+_Value = TypeVar("_Value")
 
 
 @attrs.frozen
@@ -110,6 +112,10 @@ class Node:
             problem = str(error)
         raise self.wrong(problem)
 
+    def connector(self) -> SSOConnector:
+        """Return a connector as the API shows it."""
+        return _converter.connector(self.value, self.path)
+
     def moment(self) -> dt.datetime:
         """Return an aware time."""
         try:
@@ -119,3 +125,24 @@ class Node:
         except ValueError:
             pass
         raise self.wrong("expected a time with its offset (RFC 3339)")
+
+
+def read_value(text: str, name: str, read: Callable[[Node], _Value]) -> _Value:
+    """
+    Return what *read* makes of a JSON text.
+
+    Args:
+        text: The JSON.
+        name: What errors call it, with its article.
+        read: Takes its top.
+
+    Raises:
+        InvalidRequestError: It is no JSON, or *read* raised `ConversionError`.
+    """
+    if type(text) is not str:
+        raise InvalidRequestError(f"{name} is read from a str, not from {type(text).__name__}")
+    try:
+        return read(Node.of_json(text.encode("utf-8", "surrogatepass")))
+    except ConversionError as error:
+        problem = f"no JSON of {name}: {error}"
+    raise InvalidRequestError(problem)
