@@ -15,6 +15,8 @@ from cfsso.models import SSOConnector
 _SKEW: Final = dt.timedelta(seconds=2)
 # Date and a connector's times may come from clocks that differ, but by no more than this.
 _APART: Final = dt.timedelta(minutes=1)
+# What was written later than that by the server's clock is dated wrong.
+_FUTURE: Final = dt.timedelta(days=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -50,11 +52,13 @@ class Span:
         long_before: What is older was there before, whatever clock it is dated by.
         begin: A moment surely before the sending.
         end: A moment surely after the read.
+        future: What is dated later tells nothing.
     """
 
     long_before: dt.datetime
     begin: dt.datetime
     end: dt.datetime
+    future: dt.datetime = attrs.Factory(lambda span: span.end + _FUTURE, takes_self=True)
 
     @classmethod
     def until(cls, answer: _wire.Answer, seconds: float) -> "Span | None":
@@ -122,6 +126,8 @@ def judge_update(
     stamp, known = found.updated_on, None if before is None else before.updated_on
     was_so = before is not None and _wire.shows(before, wished)
     recent = span is not None and span.has(stamp)
+    if span is not None:
+        seen.forget_after(span.future)
     settlement, said = Settlement.UNKNOWN, f"a read shows {shown}"
     final, outdated = False, seen.outdates(found, wished)
     if outdated:
@@ -168,11 +174,15 @@ def _nobody_wrote(stamp: dt.datetime | None, known: dt.datetime | None, span: Sp
 
 
 def judge_delete(
-    connectors: Sequence[SSOConnector], left_out: int, sso_connector_id: str, seen: Seen
+    connectors: Sequence[SSOConnector],
+    left_out: int,
+    sso_connector_id: str,
+    span: Span | None,
+    seen: Seen,
 ) -> Finding:
     """Say what became of a delete, by a list that may have *left_out* some; *seen* is added to."""
-    if seen.outdates_any(connectors):
-        return _outdated()
+    if _is_outdated(connectors, span, seen):
+        return _OUTDATED
     for connector in connectors:
         if connector.id == sso_connector_id:
             said = "a list still shows it"
@@ -182,9 +192,15 @@ def judge_delete(
     return _absent(Settlement.APPLIED, "", left_out)
 
 
-def _outdated() -> Finding:
-    said = "a list is older than what was known before"
-    return Finding(settlement=Settlement.UNKNOWN, said=said, outdated=True)
+_OUTDATED: Final = Finding(
+    settlement=Settlement.UNKNOWN, said="a list is older than one before it", outdated=True
+)
+
+
+def _is_outdated(connectors: Sequence[SSOConnector], span: Span | None, seen: Seen) -> bool:
+    if span is not None:
+        seen.forget_after(span.future)
+    return seen.outdates_any(connectors)
 
 
 def judge_create(
@@ -196,8 +212,8 @@ def judge_create(
     seen: Seen,
 ) -> Finding:
     """Say what became of a create, by a list that may have *left_out* some; *seen* is added to."""
-    if seen.outdates_any(connectors):
-        return _outdated()
+    if _is_outdated(connectors, span, seen):
+        return _OUTDATED
     findings = [
         _judge_candidate(connector, wished, span, seen)
         for connector in connectors

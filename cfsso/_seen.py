@@ -70,6 +70,11 @@ class Seen:
         """Remember that a connector is not there; ids never come back."""
         self._gone.add(sso_connector_id)
 
+    def forget_after(self, moment: dt.datetime) -> None:
+        """Forget times after *moment*, which tell nothing: they are of the future."""
+        for key in [key for key, time in self._newest.items() if time > moment]:
+            del self._newest[key]
+
     def outdates(self, found: SSOConnector, fields: Iterable[str] = ()) -> bool:
         """
         Whether *found* was disproved: it is an older state than one that was seen.

@@ -211,10 +211,11 @@ class AsyncSSOConnectors(Client):
             """Delete it."""
             _wire.check_deleted(await exchange(self._transport, call, request), sso_connector_id)
 
-        async def look(_sent: float) -> Finding:
+        async def look(sent: float) -> Finding:
             """See whether it is gone."""
-            _, connectors, left_out = await read_all(self._transport, call, listing)
-            return _judging.judge_delete(connectors, left_out, sso_connector_id, seen)
+            answer, connectors, left_out = await read_all(self._transport, call, listing)
+            span = Span.until(answer, call.time() - sent)
+            return _judging.judge_delete(connectors, left_out, sso_connector_id, span, seen)
 
         await call.run(surely(call, send, look, may_repeat=True))
 

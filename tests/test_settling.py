@@ -197,7 +197,7 @@ async def test_what_a_list_says_of_a_delete(
     connectors: list[cfsso.SSOConnector], left_out: int, settlement: Is, said: str
 ) -> None:
     """Gone is what a complete list does not show, with an id for all that it shows."""
-    finding = _judging.judge_delete(connectors, left_out, CONNECTOR, Seen())
+    finding = _judging.judge_delete(connectors, left_out, CONNECTOR, SPAN, Seen())
 
     assert (settlement, said) == (finding.settlement, finding.said)
 

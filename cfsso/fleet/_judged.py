@@ -1,19 +1,23 @@
 """What the read after an account's last write makes of a result."""
 
+import datetime as dt
 from collections.abc import Mapping
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
 from cfsso import _wire
 from cfsso._seen import Seen
 from cfsso.errors import APIResponseValidationError, CfssoError
+from cfsso.fleet._plain import now
 from cfsso.fleet._targets import Ending
 from cfsso.fleet.outcomes import Outcome, OutcomeStatus
 from cfsso.models import SSOConnector
 
 Sight: TypeAlias = SSOConnector | CfssoError | None
 """What a read shows of a target: how it is, why it can't be seen, or that it is not there."""
+
+_FUTURE: Final = dt.timedelta(days=1)
 
 _Result = TypeVar("_Result", Outcome, Ending)
 
@@ -30,7 +34,9 @@ def believed(sight: Sight, seen: Seen) -> Sight:
     if isinstance(sight, SSOConnector):
         if seen.outdates(sight):
             return outdated(sight)
-        seen.note(sight)
+        # A time of the future would outdate all that is written now.
+        if sight.updated_on is not None and sight.updated_on - now() < _FUTURE:
+            seen.note(sight)
     return sight
 
 

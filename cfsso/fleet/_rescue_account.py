@@ -184,8 +184,9 @@ def as_ours(error: BaseException) -> CfssoError:
 
 def _sight(after: Seen, before: Seen, sso_connector_id: str) -> Sight:
     """Return what the second list shows of a connector, unless the first one is newer."""
-    known = before.kept.get(sso_connector_id)
-    return believed(after.sight(sso_connector_id), Newest(known))
+    newest = Newest()
+    believed(before.sight(sso_connector_id), newest)
+    return believed(after.sight(sso_connector_id), newest)
 
 
 def _read(outcome: Outcome, sight: Sight) -> Outcome:
