@@ -7,6 +7,7 @@ from typing import Any, Final
 import attrs
 
 from cfsso import _checks, _headers, _wire
+from cfsso._seen import Seen, is_later
 from cfsso.errors import CfssoError, NotFoundError, Settlement, WriteState
 from cfsso.models import SSOConnector
 
@@ -14,6 +15,8 @@ from cfsso.models import SSOConnector
 _SKEW: Final = dt.timedelta(seconds=2)
 # Date and a connector's times may come from clocks that differ, but by no more than this.
 _APART: Final = dt.timedelta(minutes=1)
+# What was written later than that by the server's clock is dated wrong.
+_FUTURE: Final = dt.timedelta(days=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -25,6 +28,7 @@ class Finding:
         settlement: What it means for the write.
         said: The same in words.
         final: Whether it needs no second look.
+        outdated: Whether it was disproved by what was seen before, so that it counts for nothing.
         value: What the operation returns if the write was done.
         found: The connector, if it was seen.
         error: Why nothing was seen.
@@ -33,6 +37,7 @@ class Finding:
     settlement: Settlement
     said: str = ""
     final: bool = False
+    outdated: bool = False
     value: Any = None
     found: SSOConnector | None = None
     error: CfssoError | None = None
@@ -47,11 +52,13 @@ class Span:
         long_before: What is older was there before, whatever clock it is dated by.
         begin: A moment surely before the sending.
         end: A moment surely after the read.
+        future: What is dated later tells nothing.
     """
 
     long_before: dt.datetime
     begin: dt.datetime
     end: dt.datetime
+    future: dt.datetime = attrs.Factory(lambda span: span.end + _FUTURE, takes_self=True)
 
     @classmethod
     def until(cls, answer: _wire.Answer, seconds: float) -> "Span | None":
@@ -70,9 +77,19 @@ class Span:
         return stamp is not None and self.begin <= stamp <= self.end
 
 
-def gone(error: NotFoundError) -> Finding:
+def gone(error: NotFoundError, sso_connector_id: str, seen: Seen) -> Finding:
     """Say what became of an update if a read of the connector is answered with *error*."""
+    if error.edge:
+        # Somebody on the way knows no connectors.
+        return unread(error)
+    seen.miss(sso_connector_id)
     return Finding(settlement=Settlement.GONE, said=f"the connector is not there: {error}")
+
+
+def unread(error: CfssoError) -> Finding:
+    """Say that a look failed with *error*."""
+    said = f"reading failed too: {error}"
+    return Finding(settlement=Settlement.UNKNOWN, said=said, error=error)
 
 
 def check_before(before: SSOConnector | None, sso_connector_id: str) -> None:
@@ -93,6 +110,7 @@ def judge_update(
     wished: Mapping[str, bool],
     before: SSOConnector | None,
     span: Span | None,
+    seen: Seen,
 ) -> Finding:
     """
     Say what became of an update.
@@ -102,27 +120,34 @@ def judge_update(
         wished: What the update asked for.
         before: The connector as it was known before. ``None``: it was not.
         span: The time from sending it to reading. ``None``: unknown.
+        seen: What was seen before, *before* included; *found* is added.
     """
     shown = _wire.values_shown(found, wished)
     stamp, known = found.updated_on, None if before is None else before.updated_on
     was_so = before is not None and _wire.shows(before, wished)
     recent = span is not None and span.has(stamp)
-    final = False
+    if span is not None:
+        seen.forget_after(span.future)
     settlement, said = Settlement.UNKNOWN, f"a read shows {shown}"
-    if stamp is not None and known is not None and stamp < known:
+    final, outdated = False, seen.outdates(found, wished)
+    if outdated:
         said = f"{said}, and is older than what was known before"
+    elif seen.contradicts(found, wished):
+        said = f"{said}, and one that may be newer shows other values"
     elif _wire.shows(found, wished):
         idle = was_so and known is not None and stamp == known
         settlement = Settlement.ALREADY if idle else Settlement.APPLIED
         # Without a Date there is nothing to go by, and a second look would show as much.
-        final = span is None and not idle
+        final = span is None and not idle and not seen.wavers(found.id)
     elif any(getattr(found, name) is None for name in wished):
         pass
     elif _somebody_wrote(found, wished, before, recent=recent):
         settlement, said = Settlement.CONFLICT, f"somebody else wrote: {said}"
     elif _nobody_wrote(stamp, known, span):
         settlement, said = Settlement.NOT_APPLIED, f"{said}, as before"
-    return Finding(settlement=settlement, said=said, final=final, value=found, found=found)
+    return Finding(
+        settlement=settlement, said=said, final=final, outdated=outdated, value=found, found=found
+    )
 
 
 def _somebody_wrote(
@@ -134,7 +159,7 @@ def _somebody_wrote(
         if any(old is not None and old is not new for old, new in pairs):
             return True
         if before.updated_on is not None:
-            return found.updated_on is not None and found.updated_on > before.updated_on
+            return found.updated_on is not None and is_later(found.updated_on, before.updated_on)
     return recent
 
 
@@ -149,9 +174,15 @@ def _nobody_wrote(stamp: dt.datetime | None, known: dt.datetime | None, span: Sp
 
 
 def judge_delete(
-    connectors: Sequence[SSOConnector], left_out: int, sso_connector_id: str
+    connectors: Sequence[SSOConnector],
+    left_out: int,
+    sso_connector_id: str,
+    span: Span | None,
+    seen: Seen,
 ) -> Finding:
-    """Say what became of a delete, by a list that may have *left_out* some."""
+    """Say what became of a delete, by a list that may have *left_out* some; *seen* is added to."""
+    if _is_outdated(connectors, span, seen):
+        return _OUTDATED
     for connector in connectors:
         if connector.id == sso_connector_id:
             said = "a list still shows it"
@@ -161,16 +192,30 @@ def judge_delete(
     return _absent(Settlement.APPLIED, "", left_out)
 
 
+_OUTDATED: Final = Finding(
+    settlement=Settlement.UNKNOWN, said="a list is older than one before it", outdated=True
+)
+
+
+def _is_outdated(connectors: Sequence[SSOConnector], span: Span | None, seen: Seen) -> bool:
+    if span is not None:
+        seen.forget_after(span.future)
+    return seen.outdates_any(connectors)
+
+
 def judge_create(
     connectors: Sequence[SSOConnector],
     left_out: int,
     email_domain: str,
     wished: Mapping[str, bool],
     span: Span | None,
+    seen: Seen,
 ) -> Finding:
-    """Say what became of a create, by a list that may have *left_out* some."""
+    """Say what became of a create, by a list that may have *left_out* some; *seen* is added to."""
+    if _is_outdated(connectors, span, seen):
+        return _OUTDATED
     findings = [
-        _judge_candidate(connector, wished, span)
+        _judge_candidate(connector, wished, span, seen)
         for connector in connectors
         if _checks.same_domain(connector.email_domain, email_domain)
     ]
@@ -181,12 +226,14 @@ def judge_create(
 
 
 def _judge_candidate(
-    connector: SSOConnector, wished: Mapping[str, bool], span: Span | None
+    connector: SSOConnector, wished: Mapping[str, bool], span: Span | None, seen: Seen
 ) -> Finding:
     """Say whether a connector of the domain is the one that a create was to make."""
     stamp = connector.created_on
     settlement = Settlement.CONFLICT
-    if stamp is None or span is None or not connector.id:
+    if seen.contradicts(connector, wished):
+        settlement, said = Settlement.UNKNOWN, "lists of one time show it with several values"
+    elif stamp is None or span is None or not connector.id:
         settlement, said = Settlement.UNKNOWN, "a list shows one of unknown age"
     elif stamp < span.long_before:
         said = "a list shows one that was there before"

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import attrs
 
-from cfsso._judging import Finding
+from cfsso._judging import Finding, unread
 from cfsso.errors import (
     APIStatusError,
     CfssoError,
@@ -89,23 +89,27 @@ async def _settle(
 async def _watch(call: Call, look: Look) -> tuple[Finding, bool]:
     """Look until there is nothing more to learn; also return whether all was idle to the end."""
     pauses, once_more = iter(_PAUSES), iter(_PAUSES[:1])
-    last: Settlement | None = None
+    # What was disproved by an earlier look counts for nothing, so the look before it is the last.
+    last: Finding | None = None
     moved = False
     while True:
         finding = await _look(look)
-        agreed = finding.settlement is last
+        agreed = last is not None and finding.settlement is last.settlement
+        if finding.outdated:
+            agreed = False
+        else:
+            last = finding
         # Looks that show an older state again prove nothing.
         moved = moved or finding.settlement in _ENDS
         if finding.final or (agreed and finding.settlement in _ENDS):
             return finding, False
         pause = next(pauses, None)
-        if pause is None and finding.settlement in _ENDS:
+        if pause is None and last is not None and last.settlement in _ENDS:
             # What only the last look shows gets a second one, too.
             pause = next(once_more, None)
         if pause is None or _is_blind(finding.error) or pause >= call.left():
             idle = agreed and not moved and finding.settlement is Settlement.NOT_APPLIED
-            return _unsure(finding, moved=moved), idle and pause is None
-        last = finding.settlement
+            return _unsure(last or finding, moved=moved), idle and pause is None
         await call.sleep(pause, "settle")
 
 
@@ -124,12 +128,13 @@ async def _look(look: Look) -> Finding:
     try:
         return await look()
     except CfssoError as error:
-        said = f"reading failed too: {error}"
-        return Finding(settlement=Settlement.UNKNOWN, said=said, error=error)
+        return unread(error)
 
 
 def _is_blind(error: CfssoError | None) -> bool:
     """Whether another look would fail as well."""
+    if isinstance(error, NotFoundError) and error.edge:
+        return False
     if isinstance(error, APIStatusError):
         return not isinstance(error, InternalServerError) and error.status not in _PASSING
     return isinstance(error, InvalidRequestError)

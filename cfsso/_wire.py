@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 import attrs
 
 from cfsso import _checks, _converter, _failures
+from cfsso._seen import Seen
 from cfsso._text import printable
 from cfsso.errors import APIResponseValidationError, WriteState
 from cfsso.models import UNSET, MaybeBool, ResponseInfo, SSOConnector, TokenInfo
@@ -263,15 +264,35 @@ def read_connector(answer: Answer, sso_connector_id: str) -> SSOConnector:
     return connector
 
 
-def read_updated(answer: Answer, sso_connector_id: str, wished: Mapping[str, bool]) -> SSOConnector:
-    """Return the connector if it shows every value that was asked for."""
+def read_updated(
+    answer: Answer, sso_connector_id: str, wished: Mapping[str, bool], seen: Seen | None = None
+) -> SSOConnector:
+    """
+    Return the connector if it shows every value that was asked for.
+
+    Args:
+        answer: What came of the update.
+        sso_connector_id: The connector.
+        wished: What was asked for.
+        seen: Is told of what the answer shows if that is something else.
+    """
     connector = read_connector(answer, sso_connector_id)
-    _check_shown(answer, connector, wished)
+    _check_shown(answer, connector, wished, seen)
     return connector
 
 
-def read_created(answer: Answer, email_domain: str, wished: Mapping[str, bool]) -> SSOConnector:
-    """Return the connector just created if it shows the domain and every value asked for."""
+def read_created(
+    answer: Answer, email_domain: str, wished: Mapping[str, bool], seen: Seen | None = None
+) -> SSOConnector:
+    """
+    Return the connector just created if it shows the domain and every value asked for.
+
+    Args:
+        answer: What came of the create.
+        email_domain: The domain.
+        wished: What was asked for.
+        seen: Is told of what the answer shows if that is something else.
+    """
     result, path = answer.envelope.get("result"), "$.result"
     if isinstance(result, list) and len(result) == 1:
         result, path = result[0], "$.result[0]"
@@ -280,7 +301,7 @@ def read_created(answer: Answer, email_domain: str, wished: Mapping[str, bool]) 
         raise answer.unreadable(f"expected str at {path}.id")
     if not _checks.same_domain(connector.email_domain, email_domain):
         raise answer.unreadable(f"expected {email_domain} at {path}.email_domain")
-    _check_shown(answer, connector, wished)
+    _check_shown(answer, connector, wished, seen)
     return connector
 
 
@@ -294,9 +315,14 @@ def check_deleted(answer: Answer, sso_connector_id: str) -> None:
         raise answer.unreadable(problem)
 
 
-def _check_shown(answer: Answer, connector: SSOConnector, wished: Mapping[str, bool]) -> None:
-    if not shows(connector, wished):
-        raise answer.unreadable(f"the answer shows {values_shown(connector, wished)}")
+def _check_shown(
+    answer: Answer, connector: SSOConnector, wished: Mapping[str, bool], seen: Seen | None
+) -> None:
+    if shows(connector, wished):
+        return
+    if seen is not None:
+        seen.note(connector)
+    raise answer.unreadable(f"the answer shows {values_shown(connector, wished)}")
 
 
 def _collection(account_id: str, write: WriteState | None = None) -> str:

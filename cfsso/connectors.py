@@ -13,6 +13,7 @@ from cfsso._confirmed import (
 from cfsso._exchange import exchange, read_all, read_one
 from cfsso._judging import Finding, Span
 from cfsso._reads import Reads
+from cfsso._seen import Seen
 from cfsso._settling import surely
 from cfsso._verifying import DEADLINE, INTERVAL, OnLook, Waiting
 from cfsso.errors import NotFoundError
@@ -136,18 +137,18 @@ class AsyncSSOConnectors(Reads):
         )
         listing = _wire.build_list(account_id)
         call = self._call("create", account_id)
+        seen = Seen()
 
         async def send() -> SSOConnector:
             """Create it."""
-            return _wire.read_created(
-                await exchange(self._transport, call, request), email_domain, wished
-            )
+            answer = await exchange(self._transport, call, request)
+            return _wire.read_created(answer, email_domain, wished, seen)
 
         async def look(sent: float) -> Finding:
             """See whether it is there."""
             answer, connectors, left_out = await read_all(self._transport, call, listing)
             span = Span.until(answer, call.time() - sent)
-            return _judging.judge_create(connectors, left_out, email_domain, wished, span)
+            return _judging.judge_create(connectors, left_out, email_domain, wished, span, seen)
 
         return await call.run(surely(call, send, look, may_repeat=False))
 
@@ -230,12 +231,19 @@ class AsyncSSOConnectors(Reads):
         request = _wire.build_update(sso_connector_id, account_id, enabled, use_fedramp_language)
         _judging.check_before(before, sso_connector_id)
         call = self._call("update", account_id, sso_connector_id, urgent=enabled is False)
+        seen = Seen(before)
 
         async def send() -> SSOConnector:
             """Change it."""
-            return _wire.read_updated(
-                await exchange(self._transport, call, request), sso_connector_id, wished
-            )
+            try:
+                answer = await exchange(self._transport, call, request)
+            except NotFoundError as error:
+                _judging.gone(error, sso_connector_id, seen)
+                raise
+            shown = _wire.read_updated(answer, sso_connector_id, wished, seen)
+            if call.settling and seen.outdates(shown):
+                raise answer.unreadable("the answer is older than what was known before")
+            return shown
 
         async def look(sent: float) -> Finding:
             """See how it is now."""
@@ -243,9 +251,9 @@ class AsyncSSOConnectors(Reads):
             try:
                 answer, found = await read_one(self._transport, call, reading, sso_connector_id)
             except NotFoundError as error:
-                return _judging.gone(error)
+                return _judging.gone(error, sso_connector_id, seen)
             span = Span.until(answer, call.time() - sent)
-            return _judging.judge_update(found, wished, before, span)
+            return _judging.judge_update(found, wished, before, span, seen)
 
         return await call.run(surely(call, send, look, may_repeat=True))
 
@@ -265,15 +273,17 @@ class AsyncSSOConnectors(Reads):
         request = _wire.build_delete(sso_connector_id, account_id)
         listing = _wire.build_list(account_id)
         call = self._call("delete", account_id, sso_connector_id)
+        seen = Seen()
 
         async def send() -> None:
             """Delete it."""
             _wire.check_deleted(await exchange(self._transport, call, request), sso_connector_id)
 
-        async def look(_sent: float) -> Finding:
+        async def look(sent: float) -> Finding:
             """See whether it is gone."""
-            _, connectors, left_out = await read_all(self._transport, call, listing)
-            return _judging.judge_delete(connectors, left_out, sso_connector_id)
+            answer, connectors, left_out = await read_all(self._transport, call, listing)
+            span = Span.until(answer, call.time() - sent)
+            return _judging.judge_delete(connectors, left_out, sso_connector_id, span, seen)
 
         await call.run(surely(call, send, look, may_repeat=True))
 

@@ -29,6 +29,7 @@ import cfsso
 from cfsso import Settlement as Is
 from cfsso import _judging, _wire
 from cfsso._judging import Finding, Span
+from cfsso._seen import Seen
 
 pytestmark = pytest.mark.virtual_time
 
@@ -115,7 +116,7 @@ async def test_what_a_read_says_of_an_update(
     found: cfsso.SSOConnector, before: cfsso.SSOConnector | None, settlement: Is
 ) -> None:
     """Values and times decide: success needs the wish, a second try that surely nobody wrote."""
-    finding = _judging.judge_update(found, {"enabled": True}, before, SPAN)
+    finding = _judging.judge_update(found, {"enabled": True}, before, SPAN, Seen(before))
 
     assert settlement is finding.settlement
     assert found is finding.found is finding.value
@@ -136,7 +137,7 @@ async def test_what_a_read_without_a_date_says_of_an_update(
     found: cfsso.SSOConnector, before: cfsso.SSOConnector | None, settlement: Is
 ) -> None:
     """Without a Date only fractions of a second tell two writes apart."""
-    finding = _judging.judge_update(found, {"enabled": True}, before, None)
+    finding = _judging.judge_update(found, {"enabled": True}, before, None, Seen(before))
 
     assert settlement is finding.settlement
 
@@ -147,7 +148,7 @@ async def test_half_a_wish_is_a_conflict() -> None:
     found = connector(5, enabled=True, use_fedramp_language=False)
     before = connector(-100, enabled=False, use_fedramp_language=False)
 
-    finding = _judging.judge_update(found, wished, before, SPAN)
+    finding = _judging.judge_update(found, wished, before, SPAN, Seen(before))
 
     assert Is.CONFLICT is finding.settlement
     said = "somebody else wrote: a read shows enabled=True, use_fedramp_language=False"
@@ -169,7 +170,8 @@ async def test_no_update_is_taken_for_done_or_undone_without_proof(
     found, before = connector(updated, enabled=enabled), connector(known, enabled=was)
     for known_before in (before, None):
         span = SPAN if has_date else None
-        finding = _judging.judge_update(found, {"enabled": True}, known_before, span)
+        seen = Seen(known_before)
+        finding = _judging.judge_update(found, {"enabled": True}, known_before, span, seen)
         if finding.settlement in {Is.APPLIED, Is.ALREADY}:
             assert enabled is True
             assert None in (updated, known) or known_before is None or updated >= known
@@ -195,7 +197,7 @@ async def test_what_a_list_says_of_a_delete(
     connectors: list[cfsso.SSOConnector], left_out: int, settlement: Is, said: str
 ) -> None:
     """Gone is what a complete list does not show, with an id for all that it shows."""
-    finding = _judging.judge_delete(connectors, left_out, CONNECTOR)
+    finding = _judging.judge_delete(connectors, left_out, CONNECTOR, SPAN, Seen())
 
     assert (settlement, said) == (finding.settlement, finding.said)
 
@@ -246,12 +248,12 @@ async def test_what_a_list_says_of_a_create(
 ) -> None:
     """Made is what has the domain, the values and an age that fits; an old one is a conflict."""
     finding = _judging.judge_create(
-        connectors, left_out, DOMAIN, {"use_fedramp_language": True}, SPAN
+        connectors, left_out, DOMAIN, {"use_fedramp_language": True}, SPAN, Seen()
     )
 
     assert settlement is finding.settlement
     assert finding.value is finding.found
-    dateless = _judging.judge_create(connectors, left_out, DOMAIN, {}, None)
+    dateless = _judging.judge_create(connectors, left_out, DOMAIN, {}, None, Seen())
     assert dateless.settlement in {Is.UNKNOWN, Is.NOT_APPLIED}
 
 
@@ -322,7 +324,14 @@ OLD = success(WAS)
 DONE, DONE_LATER = (success(shown(updated_on=stamp(seconds))) for seconds in (0.5, 8.5))
 # Enabled, but nobody can say since when.
 SHOWN = success(shown())
-FOREIGN = success(shown(enabled=False, updated_on=stamp(0.5)))
+FOREIGN, FOREIGN_LATER = (
+    success(shown(enabled=False, updated_on=stamp(seconds))) for seconds in (0.5, 8.5)
+)
+BLANK = success({"id": CONNECTOR, "updated_on": stamp(0.5)})
+ON_TIMELESS, OFF_TIMELESS = (
+    success({"id": CONNECTOR, "enabled": value}) for value in (True, False)
+)
+NO_API = cfsso.NotFoundError("no such page", status=404, edge=True)
 STALE = success(shown(updated_on=stamp(-500)))
 LOOKS = [(0.0, "GET"), (2.0, "GET"), (6.0, "GET"), (14.0, "GET"), (30.0, "GET")]
 LAST = [(32.0, "GET")]
@@ -348,12 +357,28 @@ STORIES: dict[str, Story] = {
     "a value that is no bool, then applied": Story(
         [LOST, success(shown(enabled="yes")), DONE], SENT + LOOKS[:3], None
     ),
-    "not there, then applied": Story([LOST, failure(404), DONE], SENT + LOOKS[:3], None),
+    "not there, then applied": Story([LOST, failure(404), DONE], SENT + LOOKS + LAST, Is.UNKNOWN),
+    "not there, says a proxy": Story([LOST, NO_API, DONE], SENT + LOOKS[:3], None),
+    "not there, then shown, then not": Story(
+        [LOST, failure(404), DONE, failure(404)], SENT + LOOKS[:3], Is.GONE
+    ),
+    "shown, then not there": Story([LOST, DONE, failure(404)], SENT + LOOKS[:3], Is.GONE),
     "shown, nobody knows since when": Story([LOST, SHOWN], SENT + LOOKS[:2], None),
     "shown once only": Story([LOST, SHOWN, OLD, FOREIGN], SENT + LOOKS[:4], Is.CONFLICT),
-    "shown by the last look": Story([LOST, *[OLD] * 4, SHOWN], SENT + LOOKS + LAST, None),
+    "shown by the last look": Story([LOST, *[OLD] * 4, DONE_LATER], SENT + LOOKS + LAST, None),
     "shown by the last look but one": Story(
-        [LOST, *[OLD] * 4, SHOWN, OLD], SENT + LOOKS + LAST, Is.UNKNOWN
+        [LOST, *[OLD] * 4, DONE_LATER, OLD], SENT + LOOKS + LAST, Is.UNKNOWN
+    ),
+    "shown with the time of what was shown before": Story(
+        [LOST, OLD, SHOWN], SENT + LOOKS[:3], None
+    ),
+    "to and fro with one time": Story([LOST, SHOWN, OLD, SHOWN], SENT + LOOKS, Is.UNKNOWN),
+    "to and fro without times": Story(
+        [LOST, ON_TIMELESS, OFF_TIMELESS, ON_TIMELESS], SENT + LOOKS, Is.UNKNOWN
+    ),
+    "shown without times, late": Story([LOST, OFF_TIMELESS, ON_TIMELESS], SENT + LOOKS[:3], None),
+    "newer with a time, or without one": Story(
+        [LOST, FOREIGN, ON_TIMELESS, ON_TIMELESS], SENT + LOOKS, Is.UNKNOWN
     ),
     "sent again": Story([LOST, *[OLD] * 5, DONE], SENT + LOOKS + AGAIN, None),
     "sent again, lost, applied": Story(
@@ -375,19 +400,29 @@ STORIES: dict[str, Story] = {
         [LOST, *[OLD] * 5, failure(404)], SENT + LOOKS + AGAIN + LATER[:2], Is.GONE
     ),
     "sent again, not there, but applied": Story(
-        [LOST, *[OLD] * 5, failure(404), DONE], SENT + LOOKS + AGAIN + LATER[:2], None
+        [LOST, *[OLD] * 5, failure(404), DONE], SENT + LOOKS + AGAIN + LATER, Is.UNKNOWN
     ),
     "the last two must agree": Story(
         [LOST, OLD, OLD, OLD, failure(500), OLD], SENT + LOOKS, Is.NOT_APPLIED
     ),
     "conflict": Story([LOST, FOREIGN], SENT + LOOKS[:2], Is.CONFLICT),
-    "no conflict after all": Story([LOST, FOREIGN, DONE], SENT + LOOKS[:3], None),
+    "no conflict after all": Story([LOST, FOREIGN, DONE_LATER], SENT + LOOKS[:3], None),
     "a conflict for the last look": Story(
         [LOST, *[OLD] * 4, FOREIGN], SENT + LOOKS + LAST, Is.CONFLICT
     ),
-    "a conflict, then old reads": Story([LOST, OLD, FOREIGN, OLD], SENT + LOOKS, Is.UNKNOWN),
+    "a conflict, then old reads": Story([LOST, OLD, FOREIGN, OLD], SENT + LOOKS + LAST, Is.UNKNOWN),
+    "a conflict, which two old reads deny": Story(
+        [LOST, FOREIGN, SHOWN, SHOWN, OLD], SENT + LOOKS + LAST, Is.UNKNOWN
+    ),
+    "done, which two old reads deny": Story([LOST, DONE, OLD, OLD, DONE], SENT + LOOKS[:4], None),
+    "done, which its own answer denies": Story([FOREIGN, SHOWN], SENT + LOOKS, Is.UNKNOWN),
+    "done, though its own answer is older": Story([OLD, SHOWN], SENT + LOOKS[:2], None),
     "done, or a conflict": Story(
-        [LOST, *[OLD] * 4, SHOWN, FOREIGN], SENT + LOOKS + LAST, Is.UNKNOWN
+        [LOST, *[OLD] * 4, DONE, FOREIGN_LATER], SENT + LOOKS + LAST, Is.UNKNOWN
+    ),
+    "newer without a value, then old reads": Story([LOST, BLANK, OLD], SENT + LOOKS, Is.UNKNOWN),
+    "sent again, an old answer, done": Story(
+        [LOST, *[OLD] * 5, STALE, DONE], SENT + LOOKS + AGAIN + LATER[:2], None
     ),
     "conflict, late": Story([LOST, OLD, FOREIGN], SENT + LOOKS[:3], Is.CONFLICT),
     "gone": Story([LOST, failure(404)], SENT + LOOKS[:2], Is.GONE),
@@ -432,8 +467,7 @@ async def test_an_update_in_doubt(story: Story) -> None:
         assert (None, True) == (story.end, found.enabled)
     else:
         assert story.end is found.settlement
-        assert LOST is found.__cause__
-        assert str(found).startswith("may or may not have happened: lost; ")
+        assert str(found).startswith(f"may or may not have happened: {found.__cause__}; ")
     assert len({r.body for r in server.requests if r.is_write}) == 1
 
 

@@ -191,8 +191,10 @@ class Account:
 
     def _is_contradicted(self, target: Target) -> bool:
         ending, sight = self.endings.get(target.position), self._sight(target)
-        if ending is None or ending.status is not _CHANGED or not isinstance(sight, SSOConnector):
+        if ending is None or ending.status is not _CHANGED:
             return False
+        if not isinstance(sight, SSOConnector):
+            return self.visit.is_outdated(target.sso_connector_id)
         return judged(ending, target.wished, sight).status is not _CHANGED
 
     async def _bring(self, target: Target) -> str:

@@ -1,12 +1,15 @@
 """What the read after an account's last write makes of a result."""
 
+import datetime as dt
 from collections.abc import Mapping
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
 from cfsso import _wire
-from cfsso.errors import CfssoError
+from cfsso._seen import Seen
+from cfsso.errors import APIResponseValidationError, CfssoError
+from cfsso.fleet._plain import now
 from cfsso.fleet._targets import Ending
 from cfsso.fleet.outcomes import Outcome, OutcomeStatus
 from cfsso.models import SSOConnector
@@ -14,7 +17,27 @@ from cfsso.models import SSOConnector
 Sight: TypeAlias = SSOConnector | CfssoError | None
 """What a read shows of a target: how it is, why it can't be seen, or that it is not there."""
 
+_FUTURE: Final = dt.timedelta(days=1)
+
 _Result = TypeVar("_Result", Outcome, Ending)
+
+
+def outdated(found: SSOConnector) -> CfssoError:
+    """Return why *found* can't be believed, which is an older state than one that was seen."""
+    return APIResponseValidationError(
+        f"a read of {found.id} shows an older state than a read before it"
+    )
+
+
+def believed(sight: Sight, seen: Seen) -> Sight:
+    """Return *sight*, or an error if *seen* outdates it; else it is remembered."""
+    if isinstance(sight, SSOConnector):
+        if seen.outdates(sight):
+            return outdated(sight)
+        # A time of the future would outdate all that is written now.
+        if sight.updated_on is not None and sight.updated_on - now() < _FUTURE:
+            seen.note(sight)
+    return sight
 
 
 def judged(result: _Result, wished: Mapping[str, bool], sight: Sight) -> _Result:

@@ -7,10 +7,11 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
+from cfsso._seen import Seen as Newest
 from cfsso.connectors import AsyncSSOConnectors
 from cfsso.errors import CfssoError, WriteState
 from cfsso.fleet._drill import rehearse
-from cfsso.fleet._judged import Sight, judged
+from cfsso.fleet._judged import Sight, believed, judged
 from cfsso.fleet._locked import Seen, look, was_off, whole
 from cfsso.fleet._rescue_journal import RescueJournal
 from cfsso.fleet._search import Search
@@ -140,8 +141,8 @@ class RescueAccount:
             error = as_ours(raised)
             seen = [judged(o, o.change.wished, error) for o in written]
             return [*seen, *off, *before.doubtful]
-        read = [_read(outcome, after.sight(outcome.change.sso_connector_id)) for outcome in written]
-        still = [_still_off(o, after.sight(o.change.sso_connector_id)) for o in off]
+        read = [_read(o, _sight(after, before, o.change.sso_connector_id)) for o in written]
+        still = [_still_off(o, _sight(after, before, o.change.sso_connector_id)) for o in off]
         others = [connector for connector in after.locked if connector.id not in ids]
         meanwhile = [_enabled_meanwhile(self.account_id, connector) for connector in others]
         return [*read, *still, *meanwhile, *after.doubtful]
@@ -179,6 +180,13 @@ def as_ours(error: BaseException) -> CfssoError:
     ours = CfssoError(f"unexpected: {type(error).__name__}", write=WriteState.UNKNOWN)
     ours.__cause__ = error
     return ours
+
+
+def _sight(after: Seen, before: Seen, sso_connector_id: str) -> Sight:
+    """Return what the second list shows of a connector, unless the first one is newer."""
+    newest = Newest()
+    believed(before.sight(sso_connector_id), newest)
+    return believed(after.sight(sso_connector_id), newest)
 
 
 def _read(outcome: Outcome, sight: Sight) -> Outcome:

@@ -6,8 +6,10 @@ from typing import Any, Final
 import attrs
 
 from cfsso import _checks
+from cfsso._seen import Seen
 from cfsso.connectors import AsyncSSOConnectors
 from cfsso.errors import APIResponseValidationError, CfssoError, NotFoundError
+from cfsso.fleet._judged import believed
 from cfsso.fleet._writes import Writes
 from cfsso.fleet.changes import Change
 from cfsso.fleet.outcomes import Outcome, OutcomeStatus
@@ -37,11 +39,16 @@ class Side:
     last: SSOConnector | CfssoError | None = None
     left: SSOConnector | None = None
     attempts: int = 0
+    _seen: Seen = attrs.field(factory=Seen, init=False)
 
     async def look(self) -> SSOConnector | CfssoError | None:
         """List the account; return the connector if it is there, or why that is not known."""
         try:
-            self.last = await self._read()
+            found = await self._read()
+            if found is not None and self._seen.outdates(found):
+                # A list may be from before what a former one showed.
+                found = await self._get(found.id)
+            self.last = believed(found, self._seen)
         except CfssoError as error:
             self.last = error
         return self.last

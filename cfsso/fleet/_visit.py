@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from math import inf
 from typing import Final, TypeVar
 
+from cfsso._seen import Seen
 from cfsso.connectors import AsyncSSOConnectors
 from cfsso.errors import APIResponseValidationError, AuthenticationError, CfssoError, NotFoundError
 from cfsso.events import Event, EventKind
 from cfsso.fleet._gate import Stopped
 from cfsso.fleet._held import Held, Watch
-from cfsso.fleet._judged import Sight
+from cfsso.fleet._judged import Sight, believed
 from cfsso.fleet._lanes import Stay
 from cfsso.fleet._means import Means
 from cfsso.models import SSOConnector
@@ -48,6 +49,9 @@ class Visit:
         # Unless it is known better, each account has a credential of its own.
         self._credential = account_id
         self._sights: dict[str, Sight] = {}
+        # What was read, and which of the keys the last read showed as they were before that.
+        self._seen = Seen()
+        self._outdated: set[str] = set()
         # When the account was listed, and when what was read by itself.
         self._listed = -inf
         self._alone: dict[str, float] = {}
@@ -117,6 +121,10 @@ class Visit:
         sight = self._sights.get(key)
         return sight if isinstance(sight, SSOConnector) else None
 
+    def is_outdated(self, key: str) -> bool:
+        """Whether the last read of a connector showed an older state than one before it."""
+        return key in self._outdated
+
     def is_fresh(self, key: str) -> bool:
         """Whether a connector was read so short ago that a write may go by it."""
         if key not in self._sights or (self._is_patient and self._means.outage.holding):
@@ -169,7 +177,7 @@ class Visit:
         self._listed = asyncio.get_running_loop().time()
         # Nobody asks for the others of the account, and they may be many.
         for key in self._keys:
-            if key in shown:
+            if key in shown and not self._is_old(key, shown[key]):
                 self._sights[key] = shown[key]
                 self._alone.pop(key, None)
             elif key not in self._alone:
@@ -184,8 +192,20 @@ class Visit:
 
     async def _look_alone(self, key: str, *, leave: bool) -> None:
         read = self._read(lambda c: c.get(key, account_id=self._id), leave=leave)
-        self._sights[key] = await _sight(read, self.heed)
+        self._sights[key] = self._believed(key, await _sight(read, self.heed))
         self._alone[key] = asyncio.get_running_loop().time()
+
+    def _is_old(self, key: str, sight: Sight) -> bool:
+        return self._believed(key, sight) is not sight
+
+    def _believed(self, key: str, sight: Sight) -> Sight:
+        """Return *sight*, or an error if a former read showed a newer state."""
+        found = believed(sight, self._seen)
+        if found is sight:
+            self._outdated.discard(key)
+        else:
+            self._outdated.add(key)
+        return found
 
     async def glance(self, key: str) -> Sight:
         """
@@ -200,6 +220,7 @@ class Visit:
         is_lost = self._means.outage.holding
         if not (is_lost and self._is_patient):
             sight = await _sight(watch.run(connectors.get(key, account_id=self._id)), self.heed)
+            sight = self._believed(key, sight)
             is_lost = isinstance(sight, CfssoError) and self.may_fare_better(sight)
         if is_lost and self._is_patient:
             raise Held(0.0, 0)
