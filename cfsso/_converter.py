@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _CHAIN_DEPTH = 16
+_OF_MESSAGES = {field.name for field in attrs.fields(ResponseInfo)} - {"extra"}
 # Longer whole numbers mean nothing here, and the longest can't even be read.
 _DIGITS = 15
 
@@ -184,6 +185,7 @@ def _message(item: str | dict[str, Any], depth: int) -> ResponseInfo:
         documentation_url=_text(item.get("documentation_url")),
         source=Source(pointer=_text(pointer)) if isinstance(source, dict) else None,
         error_chain=messages(item.get("error_chain"), depth - 1),
+        extra={name: value for name, value in item.items() if name not in _OF_MESSAGES},
     )
 
 

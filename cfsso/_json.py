@@ -41,6 +41,16 @@ class Value:
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         return iter(self.to_dict().items())
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        # Asked for by models of pydantic that have such a value, and by FastAPI for its routes.
+        from pydantic_core import core_schema
+
+        form = core_schema.plain_serializer_function_ser_schema(
+            cls.to_dict, return_schema=core_schema.dict_schema()
+        )
+        return core_schema.is_instance_schema(cls, serialization=form)
+
     def _members(self) -> dict[str, Any]:
         """Return what `to_dict` is made of; `plain` sees to values that JSON lacks."""
         return fields_of(self)

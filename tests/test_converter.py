@@ -260,7 +260,10 @@ Info = cfsso.ResponseInfo
         ([Info(message="a"), Info(message="b")], ["a", None, "b"]),
         ([Info(code=7, message="a")], {"code": 7, "message": "a"}),
         ([Info()], [{}]),
-        ([Info(code=971, message="x")], [{"code": 971, "message": "x", "type": None, "meta": {}}]),
+        (
+            [Info(code=971, message="x", extra={"type": None, "meta": {}})],
+            [{"code": 971, "message": "x", "type": None, "meta": {}}],
+        ),
         ([Info(code=10000)], [{"code": "10000", "message": None}]),
         ([Info(code=0)], [{"code": 0, "message": 7}]),
         ([Info(code=-1)], [{"code": -1, "message": []}]),

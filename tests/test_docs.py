@@ -30,6 +30,8 @@ in_docstrings = Sybil([DocTestParser()])
 
 def run(document: Document) -> None:
     """Run the examples of *document* from top to bottom, as a reader would."""
+    # Every module has one, and some libraries ask for it.
+    document.namespace.setdefault("__name__", "page")
     for example in document.examples():
         example.evaluate()
 

@@ -6,6 +6,8 @@ from types import MappingProxyType
 from typing import Any, NoReturn, Protocol
 
 import any_values
+import fastapi.encoders
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -224,3 +226,36 @@ def test_what_is_no_connector(text: Any, problem: str) -> None:
         cfsso.SSOConnector.from_json(text)
 
     assert str(caught.value).startswith(problem)
+
+
+class Report(pydantic.BaseModel):
+    """A model of somebody else's, with values of this package in it."""
+
+    connector: cfsso.SSOConnector
+    outcomes: list[cfsso.fleet.Outcome]
+
+
+def test_a_field_of_a_model_of_pydantic() -> None:
+    """Such a model takes values as they are, and writes what `to_dict` gives."""
+    report = Report(connector=FOUND, outcomes=[OUTCOME])
+    expected = {"connector": FOUND.to_dict(), "outcomes": [OUTCOME.to_dict()]}
+
+    assert FOUND is report.connector
+    assert expected == report.model_dump()
+    assert expected == json.loads(report.model_dump_json())
+    with pytest.raises(pydantic.ValidationError):
+        Report.model_validate(expected)
+
+
+def test_an_answer_of_fastapi() -> None:
+    """A route may be annotated with a value, and its schema says that the answer is an object."""
+    app = fastapi.FastAPI()
+
+    @app.get("/")
+    async def show() -> cfsso.SSOConnector:
+        return FOUND
+
+    found = app.openapi()["paths"]["/"]["get"]["responses"]["200"]["content"]
+    assert "object" == found["application/json"]["schema"]["type"]
+    assert FOUND.to_dict() == fastapi.encoders.jsonable_encoder(FOUND)
+    assert [OUTCOME.to_dict()] == fastapi.encoders.jsonable_encoder([OUTCOME])

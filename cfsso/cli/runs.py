@@ -164,9 +164,10 @@ def _unbegun(path: str) -> str:
 def _is_locked(path: str) -> bool:
     """Whether a process has locked a file, as far as the system tells; here nothing is locked."""
     with contextlib.suppress(OSError):
+        lines = _LOCKS.read_text("ascii").splitlines()
         status = Path(path).stat()
         place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-        for line in _LOCKS.read_text("ascii").splitlines():
+        for line in lines:
             words = line.split()
             if "FLOCK" in words and "WRITE" in words and place in words:
                 return True

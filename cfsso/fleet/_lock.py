@@ -7,7 +7,7 @@ import threading
 from collections.abc import Generator
 from typing import Final
 
-from cfsso.errors import InvalidRequestError
+from cfsso.fleet import _system
 
 # Held while a descriptor of a journal is opened, closed or lent: closing one drops the locks
 # that SQLite has on the file in this process.
@@ -39,15 +39,14 @@ class Lock:
             InvalidRequestError: This system has no locks that fit.
             OSError: It can't be made; `FileExistsError` if it exists.
         """
-        _need_flock()
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
+        _system.need_locks()
+        descriptor = os.open(path, _system.NEW, 0o600)
         status = os.fstat(descriptor)
         lock = cls(descriptor, (status.st_dev, status.st_ino))
         try:
             with _guard:
                 lock._take()
-            _sync_folder(path)
+            _system.sync_folder(path)
         except BaseException:
             lock.remove(path)
             raise
@@ -64,12 +63,12 @@ class Lock:
             NoFileError: It is something else.
             OSError: It can't be opened or locked.
         """
-        _need_flock()
+        _system.need_locks()
         key = _key(path)
         with _guard:
             if key in _held:
                 raise InUseError
-            lock = cls(os.open(path, os.O_RDWR | _SAFELY), key)
+            lock = cls(os.open(path, os.O_RDWR | _system.SAFELY), key)
             try:
                 lock._take()
             except BaseException:
@@ -78,10 +77,8 @@ class Lock:
         return lock
 
     def _take(self) -> None:
-        import fcntl
-
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _system.lock(self._descriptor)
         except BlockingIOError:
             raise InUseError from None
         _held[self._key] = self._descriptor
@@ -90,12 +87,20 @@ class Lock:
         """Give the lock back; SQLite must have closed the file before."""
         with _guard:
             _held.pop(self._key, None)
-            os.close(self._descriptor)
+            _system.close(self._descriptor)
 
     def remove(self, path: str) -> None:
         """Remove the file, which was made here, and give the lock back."""
-        with contextlib.suppress(OSError):
+        try:
             os.unlink(path)  # noqa: PTH108 - pathlib would cost import time
+        except PermissionError:
+            # Windows removes nothing that is open.
+            self.release()
+            with contextlib.suppress(OSError):
+                os.unlink(path)  # noqa: PTH108 - as above
+            return
+        except OSError:
+            pass
         self.release()
 
 
@@ -113,7 +118,7 @@ def lent(path: str) -> Generator[int, None, None]:
         if held is not None:
             yield held
             return
-        descriptor = os.open(path, os.O_RDONLY | _SAFELY)
+        descriptor = os.open(path, os.O_RDONLY | _system.SAFELY)
         try:
             yield descriptor
         finally:
@@ -127,24 +132,4 @@ def _key(path: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-# What has become a pipe meanwhile must not wait for somebody who writes to it.
-_SAFELY: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
-
 _KINDS: Final = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-
-
-def _need_flock() -> None:
-    try:
-        import fcntl  # noqa: F401  # pyright: ignore[reportUnusedImport] # whether there is one
-    except ImportError:
-        raise InvalidRequestError(
-            "a journal needs the file locks of POSIX, which this system lacks: go on without one"
-        ) from None
-
-
-def _sync_folder(path: str) -> None:
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)  # noqa: PTH120 - as above
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -85,9 +85,20 @@ def connect(name: str, *, durable: bool, patience: float = 60.0) -> "sqlite3.Con
     return connection
 
 
-def uri(path: str, mode: str) -> str:
-    """Return the URI of a file, to be opened as *mode* says: ``ro`` or ``rw``."""
-    return f"file:{urllib.parse.quote(os.fsencode(path))}?mode={mode}"
+def uri(path: str, mode: str, system: str = os.name) -> str:
+    """
+    Return the URI of a file for SQLite.
+
+    Args:
+        path: Its whole name.
+        mode: How it is to be opened: ``ro`` or ``rw``.
+        system: What `os.name` is where it is opened.
+    """
+    if system == "nt":
+        # file:///C:/folder/file
+        path = "///" + path.replace("\\", "/")
+    quoted = urllib.parse.quote(os.fsencode(path), safe="/:" if system == "nt" else "/")
+    return f"file:{quoted}?mode={mode}"
 
 
 def lay_out(connection: "sqlite3.Connection", server: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from cfsso.fleet import _lock, _schema
+from cfsso.fleet import _lock, _schema, _system
 from cfsso.fleet._rows import Damage
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _quiet_copy(path: str) -> _Copy:
 def _rollback_journal(path: str) -> Generator[int | None, None, None]:
     """Give a descriptor of what lies beside *path*. ``None``: nothing has been changed yet."""
     try:
-        descriptor = os.open(_beside(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(_beside(path), os.O_RDONLY | _system.SAFELY)
     except FileNotFoundError:
         yield None
         return
@@ -237,14 +237,14 @@ def _needing_room(path: str) -> Generator[None, None, None]:
 
 def _chunks(source: int) -> Generator[bytes, None, None]:
     offset = 0
-    while chunk := os.pread(source, _CHUNK, offset):
+    while chunk := _system.read_at(source, _CHUNK, offset):
         offset += len(chunk)
         yield chunk
 
 
 def _state(source: int) -> tuple[object, ...]:
     status = os.fstat(source)
-    return status.st_size, status.st_mtime_ns, os.pread(source, 100, 0)[_COUNTER]
+    return status.st_size, status.st_mtime_ns, _system.read_at(source, 100, 0)[_COUNTER]
 
 
 def _beside(path: str) -> str:

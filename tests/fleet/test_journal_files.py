@@ -299,10 +299,11 @@ class TestOwners:
         path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """Where there are no locks of POSIX, there is no journal but a temporary one."""
+        """Where there are no locks, there is no journal but a temporary one."""
         monkeypatch.setitem(sys.modules, "fcntl", None)
+        monkeypatch.setitem(sys.modules, "msvcrt", None)
 
-        with pytest.raises(cfsso.InvalidRequestError, match="a journal needs the file locks of PO"):
+        with pytest.raises(cfsso.InvalidRequestError, match="a journal needs file locks, and this"):
             await make(path)
         assert [] == _names(path.parent)
         await (await begun(None, target(0))).aclose()

@@ -64,7 +64,7 @@ def connectors(draw: st.DrawFn, sso_connector_id: str | None = None) -> cfsso.SS
 
 
 _infos = st.recursive(
-    st.builds(cfsso.ResponseInfo, code=st.none() | st.integers(), message=texts),
+    st.builds(cfsso.ResponseInfo, code=st.none() | st.integers(), message=texts, extra=extras),
     lambda inner: st.builds(
         cfsso.ResponseInfo,
         code=st.none() | st.integers(),
@@ -72,6 +72,7 @@ _infos = st.recursive(
         documentation_url=st.none() | texts,
         source=st.none() | st.builds(cfsso.Source, pointer=st.none() | texts),
         error_chain=st.lists(inner, max_size=2).map(tuple),
+        extra=extras,
     ),
     max_leaves=3,
 )
