@@ -22,6 +22,8 @@ from cfsso.testing import run_in_virtual_time
 
 # So many odd answers an act may get; then the server comes to its senses, so that it ends.
 _MOST: Final = 30
+# How often an operation is done on one server.
+_OFTEN: Final = 8
 _DOMAINS: Final = ("one.example", "two.example", "three.example")
 
 
@@ -60,6 +62,7 @@ class Odds:
                     self._enable(account, key)
         self.cloud.advance(3600)
         self.odd = Odd(random, rate=random.choice([0.1, 0.4, 0.8, 1.0]), tells=tells)
+        self._most = _MOST
 
     def _enable(self, account: str, key: str) -> None:
         path = f"/accounts/{account}/sso_connectors/{key}"
@@ -67,7 +70,11 @@ class Odds:
 
     def changed(self, response: cfsso.Response) -> cfsso.Response:
         """Return *response*, odd unless there was enough of it."""
-        return response if self.odd.count >= _MOST else self.odd(response)
+        return response if self.odd.count >= self._most else self.odd(response)
+
+    def go_on(self) -> None:
+        """Be odd again."""
+        self._most = self.odd.count + _MOST
 
     async def send(self, request: cfsso.Request) -> cfsso.Response:
         """Answer *request*, as a transport does."""
@@ -252,7 +259,7 @@ async def _transfer(scene: Scene) -> Any:
         scene.outcome(outcome)
 
 
-ACTS: Final[dict[str, Act]] = {
+OPERATIONS: Final[dict[str, Act]] = {
     "list": _list,
     "get": _get,
     "create": _create,
@@ -261,6 +268,9 @@ ACTS: Final[dict[str, Act]] = {
     "begin_verification": _begin,
     "verify_token": _verify_token,
     "wait_until_verified": _wait,
+}
+ACTS: Final[dict[str, Act]] = {
+    **OPERATIONS,
     "plan": _plan,
     "apply, resume, revert": _apply,
     "break_glass": _break_glass,
@@ -313,12 +323,21 @@ async def _on(
     transport: cfsso.Transport, name: str, checks: Checks, folder: Path, odds: Odds
 ) -> None:
     stack = cfsso.RetryingTransport(cfsso.PacingTransport(transport))
-    async with cfsso.AsyncSSOConnectors(stack, deadline=120.0, max_wait=60.0) as connectors:
-        try:
-            value = await ACTS[name](Scene(connectors, odds, checks, folder))
-        except cfsso.CfssoError as error:
-            checks.error(error)
-        except Exception as error:  # noqa: BLE001 - that is what is looked for
-            checks.foreign(error)
-        else:
-            checks.value(value)
+    scene = Scene(
+        cfsso.AsyncSSOConnectors(stack, deadline=120.0, max_wait=60.0), odds, checks, folder
+    )
+    async with scene.connectors:
+        for _ in range(_OFTEN if name in OPERATIONS else 1):
+            odds.go_on()
+            await _try(ACTS[name], scene)
+
+
+async def _try(act: Act, scene: Scene) -> None:
+    try:
+        value = await act(scene)
+    except cfsso.CfssoError as error:
+        scene.checks.error(error)
+    except Exception as error:  # noqa: BLE001 - that is what is looked for
+        scene.checks.foreign(error)
+    else:
+        scene.checks.value(value)
