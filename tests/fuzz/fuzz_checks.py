@@ -96,7 +96,8 @@ class Checks:
     def no_token(self, text: str, where: str) -> None:
         """See that the token is not there, in any form."""
         if self.tells and has_token(text):
-            self.breaks(f"the token in {where}", text)
+            place = min((text.find(form) for form in _FORMS if form in text), default=0)
+            self.breaks(f"the token in {where}", text[max(0, place - 300) :])
 
     def value(self, value: Any) -> None:
         """Look at a result."""
