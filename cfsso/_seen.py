@@ -2,12 +2,8 @@
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Final
 
 from cfsso.models import SSOConnector
-
-# Microseconds: seconds, milliseconds, and the four digits of the API's examples.
-_COARSE: Final = (1_000_000, 1_000, 100)
 
 
 def is_later(one: dt.datetime, other: dt.datetime) -> bool:
@@ -16,14 +12,9 @@ def is_later(one: dt.datetime, other: dt.datetime) -> bool:
 
     One answer may show a time in whole seconds that another one shows with fractions.
     """
-    for unit in _COARSE:
-        if one.microsecond % unit == 0 or other.microsecond % unit == 0:
-            return _cut(one, unit) > _cut(other, unit)
+    if not one.microsecond or not other.microsecond:
+        return one.replace(microsecond=0) > other.replace(microsecond=0)
     return one > other
-
-
-def _cut(time: dt.datetime, unit: int) -> dt.datetime:
-    return time.replace(microsecond=time.microsecond // unit * unit)
 
 
 class _Shown:
@@ -63,6 +54,8 @@ class Seen:
         self._dated: dict[str, _Shown] = {}
         self._undated: dict[str, _Shown] = {}
         self._gone: set[str] = set()
+        # Those of which two states were seen that can't be told apart.
+        self._unclear: set[str] = set()
         if before is not None and before.updated_on is not None:
             self._newest[before.id] = before.updated_on
 
@@ -101,6 +94,7 @@ class Seen:
             return
         if newest is None or is_later(time, newest):
             self._dated.pop(found.id, None)
+            self._unclear.discard(found.id)
         # Of two that differ in how precise they are the finer one tells more.
         self._newest[found.id] = time if newest is None else max(time, newest)
 
@@ -108,20 +102,27 @@ class Seen:
         """
         Remember *found*; return whether it can't be told if another state that was seen is newer.
 
-        That is so if both have other values, and one of them has no time.
+        That is so if both have other values, and one of them has no time, or only whole seconds
+        in which both may lie.
 
         Args:
             found: What was not disproved.
             fields: Those that matter.
         """
-        values = _values(found, fields)
+        key, values, time = found.id, _values(found, fields), found.updated_on
+        newest = self._newest.get(key)
         self.note(found)
-        of_one_kind, of_the_other = self._dated, self._undated
-        if found.updated_on is None:
-            of_one_kind, of_the_other = of_the_other, of_one_kind
-        of_one_kind.setdefault(found.id, _Shown()).add(values)
-        others = of_the_other.get(found.id)
-        return others is not None and _differ(values, others.latest)
+        dated = self._dated.setdefault(key, _Shown())
+        undated = self._undated.setdefault(key, _Shown())
+        if time is None:
+            undated.add(values)
+        elif newest is None or time == newest or is_later(time, newest):
+            dated.add(values)
+        elif _differ(values, dated.latest):
+            self._unclear.add(key)
+        if _differ(dated.latest, undated.latest):
+            self._unclear.add(key)
+        return key in self._unclear
 
     def wavers(self, sso_connector_id: str) -> bool:
         """Whether several values were shown with the newest time, or with none."""

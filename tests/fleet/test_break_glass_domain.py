@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from scripted import failure, success
+from scripted import failure, shown, success
 from worlds import Reply, Through
 
 import cfsso
@@ -46,6 +46,18 @@ async def test_a_domain_that_nobody_has_is_no_success(drill: bool) -> None:  # n
         o.note for o in outcomes
     }
     assert {"GET"} == {entry.method for entry in cloud.requests}
+
+
+async def test_a_near_domain_that_can_not_be_printed() -> None:
+    """Its odd characters are shown escaped."""
+    cloud = clouds("nordwind.example")
+    odd = shown(email_domain="nordwind.example\udfff\x1b[31m")
+
+    outcomes = await rescue(cloud, "nordwind.exampel", lambda _request: success([odd]))
+
+    [note] = [outcome.note for outcome in outcomes]
+    assert note.isprintable()
+    assert "the nearest is nordwind.example\\" in note
 
 
 @pytest.mark.parametrize("drill", [False, True])

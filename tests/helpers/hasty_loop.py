@@ -4,10 +4,12 @@ import asyncio
 import selectors
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from math import inf, ulp
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 # How often to look, and to let others run, before nothing is believed to come on a socket: what
 # was sent on this machine is there at once, or as soon as the kernel has had its turn.
@@ -18,7 +20,8 @@ class HastyLoop(asyncio.SelectorEventLoop):
     """
     An event loop whose time jumps to the next timer when nothing more comes on its sockets.
 
-    Client and server have to run on it both. Time begins at 0.0, and only waiting takes time.
+    Client and server have to run on it both. Time begins at 0.0, and only waiting takes time; it
+    stands still while a job works in an executor.
     """
 
     # The base class has these, its stubs have not.
@@ -27,6 +30,7 @@ class HastyLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now = 0.0
+        self._jobs = 0
         super().__init__(_Selector(self._advance))
         self._clock_resolution = ulp(self._now)
 
@@ -34,8 +38,30 @@ class HastyLoop(asyncio.SelectorEventLoop):
         """Return the virtual seconds since the loop was made."""
         return self._now
 
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """Run ``func(*args)`` in *executor*."""
+        job = super().run_in_executor(executor, func, *args)
+        self._jobs += 1
+        job.add_done_callback(self._end_job)
+        return job
+
+    async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
+        """End the default executor's threads."""
+        self._jobs += 1
+        try:
+            await super().shutdown_default_executor(*args, **kwargs)
+        finally:
+            self._end_job()
+
+    def _end_job(self, _job: object = None) -> None:
+        self._jobs -= 1
+
     def _advance(self) -> bool:
-        """Go to the next timer. False: there is none."""
+        """Go to the next timer. False: there is none, or a job works."""
+        if self._jobs:
+            return False
         when = self._scheduled[0].when() if self._scheduled else inf
         if when == inf:
             return False

@@ -44,7 +44,9 @@ async def raw_server(answer: Answer, context: ssl.SSLContext | None = None) -> A
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        # A task that ends as cancelled here would be reported as a failure.
+        ends = ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError
+        with contextlib.suppress(*ends):
             try:
                 await answer(reader, writer)
             except asyncio.CancelledError:
