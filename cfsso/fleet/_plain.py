@@ -58,6 +58,10 @@ def of_error(error: CfssoError) -> dict[str, Any]:
         "ray_id": error.ray_id,
         "retry_after": error.retry_after,
         "request": _of_request(error.request),
+        "edge": error.edge or None,
+        "title": error.title or None,
+        "detail": error.detail or None,
+        "retryable": vars(error).get("retryable"),
     }
     if isinstance(error, UnconfirmedWriteError):
         details["settlement"] = error.settlement
@@ -80,12 +84,17 @@ def to_error(value: Mapping[str, Any]) -> CfssoError:
         "ray_id": value.get("ray_id"),
         "retry_after": value.get("retry_after"),
         "request": _to_request(value.get("request")),
+        "edge": value.get("edge", False),
+        "title": value.get("title", ""),
+        "detail": value.get("detail", ""),
     }
     if kind is UnconfirmedWriteError:
         found = value.get("found")
         details["settlement"] = Settlement(value["settlement"])
         details["found"] = None if found is None else to_connector(found, "$.found")
     restored: CfssoError = kind(value["message"], **details)
+    if "retryable" in value:
+        restored.retryable = value["retryable"]
     return restored
 
 
