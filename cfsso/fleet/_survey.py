@@ -15,6 +15,7 @@ from cfsso.errors import (
     NotFoundError,
 )
 from cfsso.events import Event, EventKind, OnEvent
+from cfsso.fleet._verdicts import is_turned_away
 from cfsso.fleet.outcomes import OutcomeStatus
 from cfsso.fleet.plans import domain_key
 from cfsso.models import SSOConnector
@@ -36,7 +37,7 @@ _NOT_FOUND: Final = 404
 
 class _Refusals:
     """
-    Targets in a row that the API refused alike.
+    Targets in a row that the API, or what stands before it, refused alike.
 
     Attributes:
         said: Why nothing more is to be read; empty while it is.
@@ -50,7 +51,8 @@ class _Refusals:
 
     def add(self, error: CfssoError, targets: int) -> None:
         """Count an account that could not be read, with its *targets*."""
-        if OutcomeStatus.of_run_error(error) is not OutcomeStatus.FAILED:
+        refused = OutcomeStatus.of_run_error(error) is OutcomeStatus.FAILED
+        if not refused and not is_turned_away(error):
             return
         kind = error.status, tuple(item.code for item in error.errors)
         if kind != self._kind:
@@ -189,15 +191,16 @@ class Survey:
             try:
                 self.credentials[account_id] = await self.connectors.credential(account_id)
                 odd = await self._list(account_id, frozenset(ids))
-            except APIResponseValidationError as error:
+            except Exception as error:  # noqa: BLE001 - it must not stop the others
+                ours = _as_ours(error)
+                if not isinstance(ours, APIResponseValidationError) or ours.edge:
+                    self.failures[account_id] = ours
+                    self._refusals.add(ours, len(ids))
+                    return _is_lost(ours, ours.status)
                 # One answer that can't be read must not hide all connectors.
                 if not ids:
-                    self.failures[account_id] = error
+                    self.failures[account_id] = ours
                 odd = ids
-            except Exception as error:  # noqa: BLE001 - it must not stop the others
-                self.failures[account_id] = ours = _as_ours(error)
-                self._refusals.add(ours, len(ids))
-                return _is_lost(ours, ours.status)
         self._refusals.clear()
         others = [key for key in ids if key in odd or (account_id, key) not in self.seen]
         await asyncio.gather(*(self._get(key, account_id) for key in others))
@@ -228,10 +231,10 @@ class Survey:
         async with self.places:
             try:
                 found = await self.connectors.get(sso_connector_id, account_id=account_id)
-            except NotFoundError:
-                self.seen.pop(key, None)
             except Exception as error:  # noqa: BLE001 - it must not stop the others
-                self.seen[key] = _as_ours(error)
+                self.seen[key] = ours = _as_ours(error)
+                if isinstance(ours, NotFoundError) and not ours.edge:
+                    del self.seen[key]
             else:
                 self.seen[key] = found
 
@@ -249,6 +252,8 @@ def said_of(error: CfssoError) -> str:
 
 
 def _advice(error: CfssoError) -> str:
+    if error.edge:
+        return "check --base-url, and what stands between here and Cloudflare"
     if error.status == _NOT_FOUND:
         return "check that account_id and sso_connector_id are not swapped"
     return "check the token and the accounts"
