@@ -41,10 +41,12 @@ class _Refusals:
 
     Attributes:
         said: Why nothing more is to be read; empty while it is.
+        obstacle: What stands before the API, if it was that. ``None``: it was not.
     """
 
     def __init__(self) -> None:
         self.said = ""
+        self.obstacle: CfssoError | None = None
         self._kind: object = None
         self._count = 0
         self._accounts = 0
@@ -61,6 +63,7 @@ class _Refusals:
         self._count += targets
         self._accounts += 1
         if self._count >= ALIKE and self._accounts > 1 and not self.said:
+            self.obstacle = error if error.edge else None
             self.said = (
                 f"not read, since {self._count} targets in a row were refused alike:"
                 f" {said_of(error)}: {_advice(error)}"
@@ -124,7 +127,7 @@ class Survey:
         connectors: Where they are.
         places: As many requests at once.
         failures: Why accounts could not be read.
-        unasked: Why accounts were not read for good.
+        unasked: Why accounts were not read, for good unless there is an obstacle.
         credentials: The fingerprints of their tokens.
         seen: What was asked for, as it was seen.
         enabled: The connectors that are enabled, by domain.
@@ -138,6 +141,11 @@ class Survey:
     seen: dict[Key, Sight] = attrs.field(factory=dict)
     enabled: dict[str, list[Key]] = attrs.field(factory=dict)
     _refusals: _Refusals = attrs.field(factory=_Refusals)
+
+    @property
+    def obstacle(self) -> CfssoError | None:
+        """What stands before the API, so that accounts were not read. ``None``: nothing does."""
+        return self._refusals.obstacle
 
     async def run(self, wanted: Mapping[str, Sequence[str]], concurrency: int) -> None:
         """Read the accounts, and what each wants that its list does not show whole."""

@@ -176,10 +176,15 @@ async def test_a_plan_that_nothing_gets_through_ends() -> None:
     world = World.of("verified", accounts=100)
     transport = Through(world.cloud, lambda _: answer(403, BLOCKED))
 
-    made = await plan(cfsso.AsyncSSOConnectors(transport), world.changes, concurrency=1)
+    *others, last = world.changes
+    changes = [*others, Change(last.account_id, last.sso_connector_id, enabled=False)]
+    made = await plan(cfsso.AsyncSSOConnectors(transport), changes, concurrency=1)
 
     assert 10 == len(transport.seen)
-    assert made.rows[-1].reason.endswith("what stands between here and Cloudflare")
+    assert others == [row.change for row in made.undecided]
+    said = "check --base-url, and what stands between here and Cloudflare"
+    assert made.rows[-2].reason.endswith(f"{said}; a run reads it again")
+    assert made.rows[-1].reason.endswith(f"{said}; it is tried all the same")
 
 
 async def test_a_rescue_that_the_edge_refuses() -> None:
