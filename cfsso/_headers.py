@@ -3,7 +3,7 @@
 import datetime as dt
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 BLOCK_SECONDS = 300.0
 """How long a credential is blocked when a 429 names no time, as documented."""
@@ -21,15 +21,19 @@ _PARAMETERS = re.compile(_PARAMETER)
 _NUMBER = re.compile(r"[0-9]{1,6}")
 
 
-def retry_after(status: int, headers: Mapping[str, str]) -> float | None:
+def retry_after(
+    status: int, headers: Mapping[str, str], told: Callable[[], float | None] = lambda: None
+) -> float | None:
     """
     Return how many seconds an answer asks to wait, or ``None`` if it does not.
 
-    ``Retry-After`` (RFC 9110, seconds or a date) comes first; a 429 without a
-    readable one means the ``t`` of an exhausted ``Ratelimit``, else `BLOCK_SECONDS`.
+    ``Retry-After`` (RFC 9110, seconds or a date) comes first, then what else is *told*. A 429
+    with neither means the ``t`` of an exhausted ``Ratelimit``, else `BLOCK_SECONDS`.
     """
     text = headers.get("retry-after")
     asked = None if text is None else _seconds(text, headers.get("date", ""))
+    if asked is None:
+        asked = told()
     if asked is None and status == 429:
         # No time at all in a refusal is no time to go by.
         return _exhausted(headers.get("ratelimit", "")) or BLOCK_SECONDS

@@ -68,7 +68,7 @@ async def _settle(
 ) -> Any:
     call.doubt, call.settling = doubt, True
     finding, idle = await _watch(call, look)
-    if idle and send is not None:
+    if idle and send is not None and doubt.retryable is not False:
         try:
             finding = Finding(settlement=Settlement.APPLIED, value=await send())
         except CfssoError as error:

@@ -47,7 +47,7 @@ async def verify(
         return _wire.read_token(await exchange(transport, call, request))
     except _NOT_ITS_TOKEN as error:
         # A request without an account would present whatever token belongs to none.
-        if not await _is_one_for_all(credential, call.account_id):
+        if error.edge or not await _is_one_for_all(credential, call.account_id):
             raise
         refusal = error
     try:

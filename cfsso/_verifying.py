@@ -108,7 +108,7 @@ class Waiting:
         try:
             self._seen = found = await self.look()
         except CfssoError as error:
-            if not _may_pass(error):
+            if not self._may_pass(error):
                 raise
             self._error = error
             return None
@@ -131,13 +131,18 @@ class Waiting:
             await self.begin()
         except CfssoError as error:
             self._write = error.write
-            if not _may_pass(error):
+            if not self._may_pass(error):
                 raise
             self._error = error
             # What surely was not taken up has not been sent, so far as the search goes.
             self.restart = error.write is not WriteState.UNKNOWN
             return
         self._write, self.restart = None, False
+
+    def _may_pass(self, error: CfssoError) -> bool:
+        """Whether another look may fare better; what stands in the way now may go away again."""
+        is_blocked = isinstance(error, APIStatusError) and error.edge and self._seen is not None
+        return (is_blocked and error.retryable is not False) or _may_pass(error)
 
     def _rest(self, pause: float) -> float:
         """Return how long to wait, so that one look comes shortly before the deadline."""

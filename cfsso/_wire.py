@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 import attrs
 
 from cfsso import _checks, _converter, _failures
+from cfsso._pages import plain
 from cfsso._seen import Seen
 from cfsso._text import printable
 from cfsso.errors import APIResponseValidationError, WriteState
@@ -353,7 +354,7 @@ def _is_proper(body: bytes) -> bool:
 
 
 def _excerpt(body: bytes) -> str:
-    text = body[:80].decode("utf-8", "backslashreplace").strip()
+    text = plain(body[:80].decode("utf-8", "backslashreplace"))
     return f': "{printable(text)}"' if text else ""
 
 

@@ -255,12 +255,16 @@ class RateLimitError(APIStatusError):
     429, or a wait for a limit that is longer than allowed.
 
     ``retry_after`` says when to go on. Its ``status`` is ``None`` if nothing was
-    sent, and 503 if an answer of that status asked for the wait.
+    sent, and 5xx if an answer of that status asked for the wait.
     """
 
 
 class InternalServerError(APIStatusError):
-    """5xx: Cloudflare failed; a write may have happened."""
+    """
+    5xx: Cloudflare failed; a write may have happened.
+
+    Unless its edge says, with 525 or 526, that it had no connection to send it on.
+    """
 
 
 class APIResponseValidationError(CfssoError):

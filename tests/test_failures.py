@@ -14,6 +14,7 @@ from cfsso import UNSET, _wire
 READ = _wire.build_list(ACCOUNT)
 WRITE = _wire.build_update(CONNECTOR, ACCOUNT, enabled=False, use_fedramp_language=UNSET)
 CHAIN = [{"code": 6111, "message": "b"}, "c"]
+OTHER = "not the API: another server answered"
 NO = {"code": 1003, "message": "no"}
 
 
@@ -74,15 +75,15 @@ def test_wrong_credentials_with_another_status(status: int, code: Any, depth: in
         ("no reason given", respond({"success": False, "errors": None}, 400)),
         ("no reason given", respond({}, 400)),
         ("7", respond({"errors": {"code": 7}}, 400)),
-        ("text", respond({"errors": "text"}, 400)),
+        (f"{OTHER}: text", respond({"errors": "text"}, 400)),
         ("1000 why", respond({"code": 1000, "error": "why"}, 400)),
-        ("why", respond({"error": "why"}, 400)),
+        (f"{OTHER}: why", respond({"error": "why"}, 400)),
         ("1000 why", respond({"errors": [], "code": "1000", "error": "why"}, 400)),
-        ("5 why", respond({"error": {"code": 5, "message": "why"}}, 400)),
+        (f"{OTHER}: 5 why", respond({"error": {"code": 5, "message": "why"}}, 400)),
         ("no reason given", respond({"error": 7, "code": 8}, 400)),
         ("1003 no", respond({"errors": [NO], "error": "other"}, 400)),
         ("an empty body", respond(b"", 400)),
-        ('no JSON: Expecting value at character 0: "<html>"', respond(b"<html>\n", 400)),
+        ("not the API: Cloudflare's edge answered", respond(b"<html>\n", 400)),
         ("expected object at $", respond([], 400)),
     ],
 )  # fmt: skip

@@ -127,8 +127,8 @@ def unreadable(call: Callable[[], Any]) -> cfsso.APIResponseValidationError:
     ("said", "body"),
     [
         ("an empty body", b""),
-        ('no JSON: Expecting value at character 0: "<!DOCTYPE html><p>"', b"<!DOCTYPE html><p>"),
-        ('no JSON: Expecting value at character 0: "error code: 1010"', b"error code: 1010\n"),
+        ("not the API: Cloudflare's edge answered", b"<!DOCTYPE html><p>"),
+        ("not the API: Cloudflare's edge answered: Error 1010", b"error code: 1010\n"),
         ("no JSON: ", b"\xef\xbb\xbf{}"),
         ("text that is not UTF-8", '{"success":true}'.encode("utf-16")),
         ('text that is not UTF-8: "\\xff"', b"\xff"),

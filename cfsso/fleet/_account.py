@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from cfsso.errors import AuthenticationError, CfssoError, JournalError, WriteState
+from cfsso.errors import CfssoError, JournalError, WriteState
 from cfsso.fleet._deciding import decide, ended, lets_in, settle
 from cfsso.fleet._gate import Stopped
 from cfsso.fleet._held import Held, Watch
@@ -15,6 +15,7 @@ from cfsso.fleet._judged import Sight, judged
 from cfsso.fleet._means import Means
 from cfsso.fleet._plain import now
 from cfsso.fleet._targets import Ending, Intent, Target
+from cfsso.fleet._verdicts import is_token_refused
 from cfsso.fleet._visit import FRESH, TRIES, Visit
 from cfsso.fleet.outcomes import OutcomeStatus
 from cfsso.models import SSOConnector
@@ -167,7 +168,7 @@ class Account:
         return (
             ending is not None
             and ending.status is _NOT_ATTEMPTED
-            and isinstance(ending.error, AuthenticationError)
+            and is_token_refused(ending.error)
         )
 
     async def _look_back(self, part: Sequence[Target]) -> None:
@@ -305,7 +306,7 @@ class Account:
 
 
 def _is_failure(ending: Ending) -> bool:
-    if isinstance(ending.error, AuthenticationError):
+    if is_token_refused(ending.error):
         return False
     # What merely was not begun has no error of its own.
     return ending.status in _FAILURES or (

@@ -5,10 +5,11 @@ from typing import Final
 
 from cfsso import _wire
 from cfsso._text import printable
-from cfsso.errors import AuthenticationError, CfssoError, InvalidRequestError, RateLimitError
+from cfsso.errors import CfssoError, InvalidRequestError, RateLimitError
 from cfsso.fleet._judged import Sight
 from cfsso.fleet._plain import now
 from cfsso.fleet._targets import Ending, Target
+from cfsso.fleet._verdicts import is_token_refused
 from cfsso.fleet.outcomes import OutcomeStatus
 from cfsso.models import SSOConnector, VerificationStatus
 
@@ -93,8 +94,8 @@ def lets_in(target: Target) -> bool:
 
 def is_worth_a_try(wished: Mapping[str, bool], error: CfssoError) -> bool:
     """Whether to write although the target could not be read: only to let people in."""
-    hopeless = (AuthenticationError, RateLimitError, InvalidRequestError)
-    return wished.get("enabled") is False and not isinstance(error, hopeless)
+    hopeless = isinstance(error, RateLimitError | InvalidRequestError) or is_token_refused(error)
+    return wished.get("enabled") is False and not hopeless
 
 
 def _what_has_moved(target: Target, sight: SSOConnector) -> str:

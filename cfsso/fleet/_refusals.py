@@ -4,6 +4,7 @@ from typing import Final
 
 from cfsso.fleet._gate import Gate
 from cfsso.fleet._targets import Ending
+from cfsso.fleet._verdicts import is_turned_away
 from cfsso.fleet.outcomes import OutcomeStatus
 
 _ENOUGH: Final = 10
@@ -12,6 +13,8 @@ _ENOUGH: Final = 10
 class Refusals:
     """
     Stops a run when targets in a row, of more than one account, are refused alike.
+
+    By the API, or by what stands before it and lets nothing through.
 
     Args:
         gate: Is closed then.
@@ -28,7 +31,10 @@ class Refusals:
         if ending.status.is_green:
             self._kind = None
         error = ending.error
-        if ending.status is not OutcomeStatus.FAILED or error is None:
+        if error is None:
+            return
+        away = ending.status is OutcomeStatus.NOT_ATTEMPTED and is_turned_away(error)
+        if ending.status is not OutcomeStatus.FAILED and not away:
             return
         kind = error.status, error.errors[0].code if error.errors else None
         if kind != self._kind:

@@ -75,7 +75,9 @@ class Side:
     async def _get(self, key: str) -> SSOConnector | None:
         try:
             return await self.connectors.get(key, account_id=self.account_id)
-        except NotFoundError:
+        except NotFoundError as error:
+            if error.edge:
+                raise
             return None
 
     async def see(self) -> CfssoError | None:

@@ -15,6 +15,7 @@ from cfsso.errors import (
     NotFoundError,
 )
 from cfsso.events import Event, EventKind, OnEvent
+from cfsso.fleet._verdicts import is_turned_away
 from cfsso.fleet.outcomes import OutcomeStatus
 from cfsso.fleet.plans import domain_key
 from cfsso.models import SSOConnector
@@ -36,21 +37,24 @@ _NOT_FOUND: Final = 404
 
 class _Refusals:
     """
-    Targets in a row that the API refused alike.
+    Targets in a row that the API, or what stands before it, refused alike.
 
     Attributes:
         said: Why nothing more is to be read; empty while it is.
+        obstacle: What stands before the API, if it was that. ``None``: it was not.
     """
 
     def __init__(self) -> None:
         self.said = ""
+        self.obstacle: CfssoError | None = None
         self._kind: object = None
         self._count = 0
         self._accounts = 0
 
     def add(self, error: CfssoError, targets: int) -> None:
         """Count an account that could not be read, with its *targets*."""
-        if OutcomeStatus.of_run_error(error) is not OutcomeStatus.FAILED:
+        refused = OutcomeStatus.of_run_error(error) is OutcomeStatus.FAILED
+        if not refused and not is_turned_away(error):
             return
         kind = error.status, tuple(item.code for item in error.errors)
         if kind != self._kind:
@@ -59,6 +63,7 @@ class _Refusals:
         self._count += targets
         self._accounts += 1
         if self._count >= ALIKE and self._accounts > 1 and not self.said:
+            self.obstacle = error if error.edge else None
             self.said = (
                 f"not read, since {self._count} targets in a row were refused alike:"
                 f" {said_of(error)}: {_advice(error)}"
@@ -122,7 +127,7 @@ class Survey:
         connectors: Where they are.
         places: As many requests at once.
         failures: Why accounts could not be read.
-        unasked: Why accounts were not read for good.
+        unasked: Why accounts were not read, for good unless there is an obstacle.
         credentials: The fingerprints of their tokens.
         seen: What was asked for, as it was seen.
         enabled: The connectors that are enabled, by domain.
@@ -136,6 +141,11 @@ class Survey:
     seen: dict[Key, Sight] = attrs.field(factory=dict)
     enabled: dict[str, list[Key]] = attrs.field(factory=dict)
     _refusals: _Refusals = attrs.field(factory=_Refusals)
+
+    @property
+    def obstacle(self) -> CfssoError | None:
+        """What stands before the API, so that accounts were not read. ``None``: nothing does."""
+        return self._refusals.obstacle
 
     async def run(self, wanted: Mapping[str, Sequence[str]], concurrency: int) -> None:
         """Read the accounts, and what each wants that its list does not show whole."""
@@ -189,15 +199,16 @@ class Survey:
             try:
                 self.credentials[account_id] = await self.connectors.credential(account_id)
                 odd = await self._list(account_id, frozenset(ids))
-            except APIResponseValidationError as error:
+            except Exception as error:  # noqa: BLE001 - it must not stop the others
+                ours = _as_ours(error)
+                if not isinstance(ours, APIResponseValidationError) or ours.edge:
+                    self.failures[account_id] = ours
+                    self._refusals.add(ours, len(ids))
+                    return _is_lost(ours, ours.status)
                 # One answer that can't be read must not hide all connectors.
                 if not ids:
-                    self.failures[account_id] = error
+                    self.failures[account_id] = ours
                 odd = ids
-            except Exception as error:  # noqa: BLE001 - it must not stop the others
-                self.failures[account_id] = ours = _as_ours(error)
-                self._refusals.add(ours, len(ids))
-                return _is_lost(ours, ours.status)
         self._refusals.clear()
         others = [key for key in ids if key in odd or (account_id, key) not in self.seen]
         await asyncio.gather(*(self._get(key, account_id) for key in others))
@@ -228,10 +239,10 @@ class Survey:
         async with self.places:
             try:
                 found = await self.connectors.get(sso_connector_id, account_id=account_id)
-            except NotFoundError:
-                self.seen.pop(key, None)
             except Exception as error:  # noqa: BLE001 - it must not stop the others
-                self.seen[key] = _as_ours(error)
+                self.seen[key] = ours = _as_ours(error)
+                if isinstance(ours, NotFoundError) and not ours.edge:
+                    del self.seen[key]
             else:
                 self.seen[key] = found
 
@@ -249,6 +260,8 @@ def said_of(error: CfssoError) -> str:
 
 
 def _advice(error: CfssoError) -> str:
+    if error.edge:
+        return "check --base-url, and what stands between here and Cloudflare"
     if error.status == _NOT_FOUND:
         return "check that account_id and sso_connector_id are not swapped"
     return "check the token and the accounts"

@@ -7,13 +7,14 @@ from typing import Final, TypeVar
 
 from cfsso._seen import Seen
 from cfsso.connectors import AsyncSSOConnectors
-from cfsso.errors import APIResponseValidationError, AuthenticationError, CfssoError, NotFoundError
+from cfsso.errors import APIResponseValidationError, CfssoError, NotFoundError
 from cfsso.events import Event, EventKind
 from cfsso.fleet._gate import Stopped
 from cfsso.fleet._held import Held, Watch
 from cfsso.fleet._judged import Sight, believed
 from cfsso.fleet._lanes import Stay
 from cfsso.fleet._means import Means
+from cfsso.fleet._verdicts import is_token_refused
 from cfsso.models import SSOConnector
 
 _Result = TypeVar("_Result")
@@ -169,11 +170,12 @@ class Visit:
             try:
                 found = await self._read(lambda c: c._list_for_rescue(self._id), leave=leave)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one odd connector must not hide the others
                 shown = {each.id: each for each in found.connectors if each.id not in found.odd}
-            except APIResponseValidationError:
-                self._is_opaque = True
             except CfssoError as error:
-                self.heed(error)
-                shown = dict.fromkeys(self._keys, error)
+                # What the edge or a proxy says is no list that could be read in another way.
+                self._is_opaque = isinstance(error, APIResponseValidationError) and not error.edge
+                if not self._is_opaque:
+                    self.heed(error)
+                    shown = dict.fromkeys(self._keys, error)
         self._listed = asyncio.get_running_loop().time()
         # Nobody asks for the others of the account, and they may be many.
         for key in self._keys:
@@ -287,7 +289,7 @@ class Visit:
 
     def heed(self, error: CfssoError) -> None:
         """Let a 401 stop whatever has the same token."""
-        if isinstance(error, AuthenticationError):
+        if is_token_refused(error):
             known = "" if self._credential == self._id else f" {self._credential}"
             reason = f"the token{known} was refused with {error.status}"
             self._means.refused.setdefault(self._credential, reason)
@@ -307,8 +309,8 @@ class Visit:
 async def _sight(read: Awaitable[SSOConnector], heed: Callable[[CfssoError], None]) -> Sight:
     try:
         return await read
-    except NotFoundError:
-        return None
     except CfssoError as error:
+        if isinstance(error, NotFoundError) and not error.edge:
+            return None
         heed(error)
         return error

@@ -36,8 +36,8 @@ class OutcomeStatus(enum.StrEnum):
         CONFLICT: The read after the account's last write shows something else.
         UNKNOWN: It may have been applied, or could not be read back.
         NOT_ATTEMPTED:
-            Nothing was written: no connection, a refused token, a limit, a 5xx, or the run
-            stopped before it. A resume does it.
+            Nothing was written: no connection, a refusal by Cloudflare's edge or a proxy, a
+            refused token, a limit, a 5xx, or the run stopped before it. A resume does it.
     """
 
     CHANGED = "changed"
@@ -62,14 +62,15 @@ class OutcomeStatus(enum.StrEnum):
         Return how a target of a run ends whose write, or the read before it, raised *error*.
 
         Only a refusal by the API is final: ``failed``, which is any 4xx but 401, 408, 425
-        and 429. What never left, a refused token, a limit, a 5xx or an unreadable answer
-        to a read leave the target open as ``not_attempted``; a write in doubt is ``unknown``.
+        and 429. What never left, what Cloudflare's edge or a proxy refused, a refused token, a
+        limit, a 5xx or an unreadable answer to a read leave the target open as
+        ``not_attempted``; a write in doubt is ``unknown``.
         """
         status = cls.of_error(error)
         if status is not cls.FAILED:
             return status
         refused = isinstance(error, APIStatusError) and not isinstance(error, AuthenticationError)
-        code = error.status if refused else None
+        code = error.status if refused and not error.edge else None
         if code is not None and 400 <= code < 500 and code not in _NOT_NOW:  # noqa: PLR2004 - as RFC 9110 has it
             return cls.FAILED
         return cls.NOT_ATTEMPTED

@@ -118,7 +118,7 @@ def _decided(change: Change, survey: Survey, wishes: _Wishes) -> PlannedChange:
     if key in wishes.contradicted:
         return _blocked(change, sight, "asked for other values twice")
     if change.account_id in survey.unasked:
-        return _blocked(change, sight, survey.unasked[change.account_id])
+        return _unasked(change, survey)
     if isinstance(sight, CfssoError):
         what = "account" if change.account_id in survey.failures else "connector"
         return _unread(change, sight, f"the {what} could not be read: {said_of(sight)}")
@@ -134,6 +134,14 @@ def _decided(change: Change, survey: Survey, wishes: _Wishes) -> PlannedChange:
 def _blocked(change: Change, sight: Sight | None, reason: str) -> PlannedChange:
     before = sight if isinstance(sight, SSOConnector) else None
     return PlannedChange(change=change, action=PlanAction.BLOCKED, before=before, reason=reason)
+
+
+def _unasked(change: Change, survey: Survey) -> PlannedChange:
+    """Return the row of what nobody tried to read any more."""
+    reason = survey.unasked[change.account_id]
+    if survey.obstacle is not None:
+        return _unread(change, survey.obstacle, reason)
+    return _blocked(change, None, reason)
 
 
 def _unread(change: Change, error: CfssoError, reason: str) -> PlannedChange:

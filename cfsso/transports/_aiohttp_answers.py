@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
+from cfsso import _failures
 from cfsso.errors import (
     APIConnectionError,
-    APIResponseValidationError,
     APITimeoutError,
     CfssoError,
     WriteState,
@@ -67,20 +67,19 @@ async def read(
         sink: Makes what takes the content of a GET that succeeded. None: it is kept.
     """
     taker: Sink = _Whole() if sink is None or not _is_taken(request, status) else sink()
+    # What an error keeps of an answer that can't be taken.
+    start = b""
     while True:
         chunk = await content.readany()
+        if len(start) < _failures.KEPT:
+            start += chunk
         try:
             if not chunk:
                 return Response(status, by_name(headers), taker.close())
             taker.feed(chunk)
         except ValueError as error:
-            return APIResponseValidationError(
-                f"{status} from {request}: {error}",
-                write=request.write_state(WriteState.UNKNOWN),
-                status=status,
-                ray_id=headers.get("cf-ray"),
-                request=request,
-            )
+            response = Response(status, by_name(headers), start)
+            return _failures.unreadable(request, response, str(error))
 
 
 class _Whole:

@@ -215,7 +215,7 @@ class Call:
     ) -> UnconfirmedWriteError:
         """Return the error for a write in doubt, with what the doubtful answer had."""
         self.settlement = settlement
-        return UnconfirmedWriteError(
+        error = UnconfirmedWriteError(
             f"may or may not have happened: {doubt}; {said}",
             settlement=settlement,
             found=found,
@@ -226,7 +226,14 @@ class Call:
             ray_id=doubt.ray_id,
             retry_after=doubt.retry_after if retry_after is None else retry_after,
             request=doubt.request,
+            edge=doubt.edge,
+            title=doubt.title,
+            detail=doubt.detail,
+            response=doubt.response,
         )
+        if doubt.retryable is not None:
+            error.retryable = doubt.retryable
+        return error
 
     def left(self) -> float:
         """Return the seconds until the deadline; inf if there is none."""

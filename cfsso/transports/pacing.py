@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from cfsso._headers import quota, remaining, retry_after
+from cfsso import _problems
+from cfsso._headers import BLOCK_SECONDS, quota, remaining
 from cfsso.errors import CfssoError, InvalidRequestError, RateLimitError, WriteState
 from cfsso.transports._call import Call, current
 from cfsso.transports._others import NEVER
@@ -26,6 +27,8 @@ ADDRESS_LIMIT: Final = RateLimit(requests=200, seconds=1.0)
 
 # A longer promise is told, not waited for.
 _LONGEST: Final = 3600.0
+# How often a wait doubles that does not help.
+_DOUBLINGS: Final = 9
 
 
 class PacingTransport:
@@ -131,7 +134,7 @@ class PacingTransport:
             raise
         now = loop.time()
         address.leave(spot, now, answered=True)
-        lane.heed(response, now)
+        lane.heed(response, place, now)
         lane.leave(place, now, answered=True)
         return response
 
@@ -191,11 +194,13 @@ async def _places(
 class _Lane:
     """The window of one credential, or of the address."""
 
-    __slots__ = ("_limit", "_policy", "seconds", "window")
+    __slots__ = ("_limit", "_policy", "_refusals", "seconds", "window")
 
     def __init__(self, limit: RateLimit | None) -> None:
         self._limit = limit
         self._policy = ""
+        # In a row, each after the wait that the one before had asked for.
+        self._refusals = 0
         self.seconds = 0.0 if limit is None else limit.seconds
         self.window = (
             Window(NEVER)
@@ -234,18 +239,28 @@ class _Lane:
         else:
             self.window.leave(place, counted + self.seconds, answered=answered)
 
-    def heed(self, response: Response, now: float) -> None:
-        """Slow down if the answer, whose place is still held, says so."""
+    def heed(self, response: Response, place: Place, now: float) -> None:
+        """Slow down if the answer, whose *place* is still held, says so."""
         if response.status in {429, 503}:
-            seconds = retry_after(response.status, response.headers)
+            seconds = _problems.retry_after(response)
             if seconds is not None:
+                seconds = max(seconds, self._in_a_row(place))
                 self.window.close(now + max(seconds, 1.0), for_good=seconds > _LONGEST)
+        elif self._refusals and self.window.is_good(place):
+            self._refusals = 0
         found = remaining(response.headers) if self.seconds else None
         if found is not None:
             self._fit_reserve(response.headers.get("ratelimit-policy", ""))
             left, t = found
             seconds = self.seconds if t is None else min(max(t, 1.0), self.seconds)
             self.window.heed(left, now + seconds, now)
+
+    def _in_a_row(self, place: Place) -> float:
+        """Count a refusal; return the seconds to wait at least, if that one came after others."""
+        # Those that were under way together are one.
+        self._refusals += self.window.is_good(place)
+        doublings = min(self._refusals - 1, _DOUBLINGS)
+        return min(2.0**doublings, BLOCK_SECONDS) if doublings > 0 else 0.0
 
     def _fit_reserve(self, policy: str) -> None:
         """Keep the same share of a limit that is smaller than was said."""

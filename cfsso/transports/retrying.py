@@ -4,12 +4,12 @@ from typing import Final
 
 import attrs
 
-from cfsso._headers import retry_after
+from cfsso import _failures, _problems
+from cfsso._headers import BLOCK_SECONDS
 from cfsso.errors import (
     APIConnectionError,
     CfssoError,
     InvalidRequestError,
-    RateLimitError,
     WriteState,
 )
 from cfsso.transports._budget import Budget
@@ -20,6 +20,8 @@ from cfsso.transports.base import RateLimit, Request, Response, Transport
 # Seconds before the first retry, and how often they double: up to 8.
 _FIRST_PAUSE: Final = 0.5
 _DOUBLINGS: Final = 4
+# How often those after a refusal for the limit do: until they are as long as the API's block.
+_MORE_DOUBLINGS: Final = 10
 # A longer promise is told, not waited for.
 _LONGEST_PROMISE: Final = 3600.0
 _TOO_MANY: Final = 429
@@ -49,28 +51,43 @@ def again(
     """
     Return whether *request* may be sent again after *outcome*; ``None``: it may not.
 
-    A write may only if Cloudflare did not take it up: nothing was sent, or it is 429.
+    A write may only if Cloudflare did not take it up: nothing was sent, it is 429, or its edge
+    refused it for now. Nothing may that an answer says not to repeat.
 
     Args:
         request: What was sent, or was to be.
         outcome: What came of it.
-        retries: How often it was sent again already.
-        jitter: A factor for the wait, from ½ to 1.
+        retries: How often it was sent again already, after outcomes of that kind.
+        jitter: A factor for a wait that no answer asks for, from ½ to 1.
     """
-    pause = _FIRST_PAUSE * 2 ** min(retries, _DOUBLINGS) * jitter
     if isinstance(outcome, Response):
-        promise = retry_after(outcome.status, outcome.headers)
-        refused = outcome.status == _TOO_MANY
-        if not refused and (request.is_write or not _is_failure(outcome)):
-            return None
-        if promise is None:
-            return Again(pause, promised=False)
-        return Again(max(promise, pause), promised=True)
+        return _after_answer(request, outcome, retries, jitter)
     if not isinstance(outcome, APIConnectionError) or not outcome.retryable:
         return None
     if request.is_write and outcome.write is not WriteState.NOT_SENT:
         return None
-    return Again(pause, promised=False)
+    return Again(_pause(retries, jitter), promised=False)
+
+
+def _after_answer(request: Request, outcome: Response, retries: int, jitter: float) -> Again | None:
+    limited = _is_limit(outcome)
+    refused = limited or _is_turned_away(outcome)
+    if not refused and (request.is_write or not _is_failure(outcome)):
+        return None
+    if _problems.retryable(outcome) is False:
+        return None
+    promise = _problems.retry_after(outcome)
+    if promise is None:
+        return Again(_pause(retries, jitter), promised=False)
+    if limited:
+        # A promise that is not kept is worth less each time; others wait as long.
+        pause = _pause(retries + min(retries, 1), 1.0, _MORE_DOUBLINGS)
+        return Again(max(promise, pause), promised=True)
+    return Again(max(promise, _pause(retries, jitter)), promised=True)
+
+
+def _pause(retries: int, jitter: float, doublings: int = _DOUBLINGS) -> float:
+    return float(min(_FIRST_PAUSE * 2 ** min(retries, doublings), BLOCK_SECONDS) * jitter)
 
 
 class RetryingTransport:
@@ -78,8 +95,10 @@ class RetryingTransport:
     A `Transport` around a transport that sends again what may be sent again.
 
     That is: what was never sent; a read that failed, by its connection or with 408,
-    425 or 5xx; and what was answered with 429, after the time that it asks. A write
-    that may have happened is never sent again here.
+    425 or 5xx; and what was answered with 429, or turned away by Cloudflare's edge for
+    now, after the time that it asks, which grows while that does not help. A write that
+    may have happened is never sent again here, and nothing whose answer says that it is
+    no use: 525, 526, and ``"retryable": false``.
 
     Retries, and the reads that settle a doubt, come out of a budget: those that fail
     are at most a fifth of the calls, and at least 10 are allowed. Calls that succeed fill
@@ -124,7 +143,7 @@ class RetryingTransport:
 
         Raises:
             RateLimitError:
-                A read was answered with 503, and to wait for longer than its call may.
+                A read was answered with 5xx, and to wait for longer than its call may.
         """
         call = current()
         budget = self._budget
@@ -133,19 +152,22 @@ class RetryingTransport:
             place = await budget.wait(call)
         else:
             budget.count_call(call.began)
-        retries = 0
+        retries = limits = 0
         while True:
             outcome = await self._attempt(request, call, place)
             if isinstance(outcome, Response) and outcome.status < _ERRORS:
                 return outcome
-            plan = again(request, outcome, retries, _jitter())
+            limited = _is_limit(outcome)
+            plan = again(request, outcome, limits if limited else retries, _jitter())
             if plan is None:
                 break
             if not self._has_time(plan, call):
-                _tell_promise(request, outcome, plan)
+                if isinstance(outcome, Response) and plan.promised and _is_failure(outcome):
+                    raise _failures.too_long(request, outcome, plan.seconds)
                 break
             place = None
-            if not _is_limit(outcome):
+            limits += limited
+            if not limited:
                 place = budget.take(call.time()) if retries < self._max_retries else None
                 if place is None:
                     break
@@ -211,20 +233,14 @@ def _is_limit(outcome: Response | CfssoError) -> bool:
     return isinstance(outcome, Response) and outcome.status == _TOO_MANY
 
 
+def _is_turned_away(outcome: Response) -> bool:
+    """Whether nobody behind Cloudflare's edge got the request, which may pass it later."""
+    is_refusal = _ERRORS <= outcome.status < _SERVER_ERRORS and outcome.status not in _UNDECIDED
+    return is_refusal and _problems.is_turned_away(outcome)
+
+
 def _jitter() -> float:
     # Here, since it is slow to load.
     import random
 
     return random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, hides nothing
-
-
-def _tell_promise(request: Request, outcome: Response | CfssoError, plan: Again) -> None:
-    """Raise for an answer, other than a 429, that asks for a longer wait than there is time."""
-    if isinstance(outcome, Response) and plan.promised and not _is_limit(outcome):
-        raise RateLimitError(
-            f"{outcome.status} from {request}: asks to wait {plan.seconds:,.0f} s",
-            status=outcome.status,
-            ray_id=outcome.headers.get("cf-ray"),
-            retry_after=plan.seconds,
-            request=request,
-        )
