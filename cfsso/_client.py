@@ -142,16 +142,16 @@ class Client:
         import asyncio
 
         loop = asyncio.get_running_loop()
-        if self._deadline is not None and (
-            self._deadlines is None or self._deadlines.loop is not loop
-        ):
-            self._deadlines = Deadlines(loop, self._deadline)
+        # Once, since another thread may put those of its loop in its place.
+        deadlines = self._deadlines
+        if self._deadline is not None and (deadlines is None or deadlines.loop is not loop):
+            deadlines = self._deadlines = Deadlines(loop, self._deadline)
         return Call(
             operation=operation,
             account_id=account_id,
             sso_connector_id=sso_connector_id,
             deadline=self._deadline,
-            deadlines=self._deadlines,
+            deadlines=deadlines,
             loop=loop,
             max_wait=self._max_wait,
             on_event=self.on_event,

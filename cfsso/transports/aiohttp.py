@@ -8,6 +8,7 @@ made where theirs is handled and raised where it no longer is.
 import asyncio
 import errno
 import os
+import threading
 
 import aiohttp
 from yarl import URL
@@ -29,6 +30,8 @@ _IDLE_SHARE = 4
 # Seconds before it is tried again to get a descriptor, and how often they double.
 _FIRST_PAUSE = 0.05
 _DOUBLINGS = 4
+# Of two threads that begin at once, one has it.
+_FIRST_USE = threading.Lock()
 
 
 class AiohttpTransport:
@@ -192,7 +195,8 @@ class AiohttpTransport:
         if self._closed or (self._session is not None and self._session.closed):
             raise _unusable(request, "the transport is closed: make a new one")
         if self._loop is None:
-            self._loop = loop
+            with _FIRST_USE:
+                self._loop = self._loop or loop
         if self._loop is not loop:
             raise _unusable(
                 request, "the transport belongs to another event loop: make one for each"
