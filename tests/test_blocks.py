@@ -118,7 +118,7 @@ def test_what_waits_for_the_address_is_called_back() -> None:
     async def many() -> list[Any]:
         client = way.client()
         calls = [asyncio.ensure_future(client.list(account_id=ACCOUNT)) for _ in range(250)]
-        while way.sent < 190:
+        while way.sent < 190:  # noqa: ASYNC110 - nobody sets an event
             await asyncio.sleep(0)
         blocked = Way(BLOCKED)
         blocked._key = way._key

@@ -96,7 +96,7 @@ async def test_one_that_turns_out_to_be_async_is_named_once(
 ) -> None:
     """One that returns a coroutine is named in the log, once, and Python warns of nothing."""
     connectors = cfsso.AsyncSSOConnectors(
-        Scripted(success([])), on_event=lambda event: function(event)
+        Scripted(success([])), on_event=lambda event: function(event, "late")
     )
     with caplog.at_level(logging.WARNING, "cfsso"):
         for _ in range(3):
@@ -116,7 +116,7 @@ async def test_it_is_named_also_where_a_run_stands_between(
     account = cloud.add_account()
     key = cloud.add_connector(account, email_domain="x.example", status="verified").id
     connectors = cfsso.AsyncSSOConnectors(
-        cfsso.InMemoryTransport(cloud), on_event=lambda event: by_coroutine(event)
+        cfsso.InMemoryTransport(cloud), on_event=lambda event: by_coroutine(event, "late")
     )
     changes = [fleet.Change(account, str(key), enabled=True)]
     outcomes = [outcome async for outcome in fleet.apply(connectors, changes)]

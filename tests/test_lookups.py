@@ -86,7 +86,7 @@ async def test_localhost_is_there_without_a_network(monkeypatch: pytest.MonkeyPa
     def unconfigured(host: str, *others: Any, flags: int = 0, **named: Any) -> Any:
         if flags & socket.AI_ADDRCONFIG:
             raise socket.gaierror(socket.EAI_NONAME, "no such name")
-        return real(host, *others, flags=flags, **named)
+        return real(host, *others, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", unconfigured)
 

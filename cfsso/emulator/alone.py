@@ -7,7 +7,8 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 
 class _Locked(Protocol):
-    _lock: AbstractContextManager[Any]
+    @property
+    def _lock(self) -> AbstractContextManager[Any]: ...
 
 
 _Self = TypeVar("_Self", bound=_Locked)

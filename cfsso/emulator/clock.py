@@ -76,7 +76,8 @@ class Clock:
         if self._loop is not None:
             self._offsets[self._loop] = self._offset
         self._loop = loop
-        self._offset = self._offsets.get(loop, self.elapsed - loop.time())
+        known: float | None = self._offsets.get(loop)
+        self._offset = self.elapsed - loop.time() if known is None else known
 
     def date(self) -> str:
         """Return the wall clock as the ``Date`` of an answer has it (RFC 9110)."""
