@@ -2,17 +2,18 @@
 
 import copy
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from cfsso import _checks
+from cfsso import _callbacks, _checks
 from cfsso.events import OnEvent
 from cfsso.models import UNSET, Unset
 from cfsso.transports._call import Call
 from cfsso.transports._deadlines import Deadlines
 from cfsso.transports.base import RateLimit, Transport
 
-Fingerprint: TypeAlias = Callable[[str], Awaitable[str]]
+Fingerprint: TypeAlias = Callable[[str], str | Awaitable[str]]
 """From account id to what tells its token from others, without telling the token."""
 
 
@@ -45,7 +46,7 @@ class Client:
         self._deadlines: Deadlines | None = None
         self._max_wait = _checks.seconds("max_wait", max_wait)
         self._fingerprint = fingerprint
-        self.on_event = on_event
+        self.on_event: OnEvent | None = _callbacks.plain("on_event", on_event)
         # A transport with one credential may say it by itself.
         self.rate_limit = rate_limit or getattr(transport, "rate_limit", None)
 
@@ -63,6 +64,9 @@ class Client:
         Return the same connectors on the same transport, with other options.
 
         What is not given stays as it is. Closing either closes both.
+
+        Raises:
+            InvalidRequestError: A value can't be used, such as an async *on_event*.
         """
         other = copy.copy(self)
         if not isinstance(deadline, Unset):
@@ -71,7 +75,7 @@ class Client:
         if not isinstance(max_wait, Unset):
             other._max_wait = _checks.seconds("max_wait", max_wait)  # noqa: SLF001
         if not isinstance(on_event, Unset):
-            other.on_event = on_event
+            other.on_event = _callbacks.plain("on_event", on_event)
         return other
 
     def _with_urgency(self, urgent: bool | None) -> Self:  # noqa: FBT001 - it may be None
@@ -129,7 +133,10 @@ class Client:
         Raises:
             InvalidRequestError: There is no token for the account.
         """
-        return None if self._fingerprint is None else await self._fingerprint(account_id)
+        if self._fingerprint is None:
+            return None
+        found = self._fingerprint(account_id)
+        return await found if isawaitable(found) else found
 
     def _call(
         self,
@@ -142,16 +149,16 @@ class Client:
         import asyncio
 
         loop = asyncio.get_running_loop()
-        if self._deadline is not None and (
-            self._deadlines is None or self._deadlines.loop is not loop
-        ):
-            self._deadlines = Deadlines(loop, self._deadline)
+        # Once, since another thread may put those of its loop in its place.
+        deadlines = self._deadlines
+        if self._deadline is not None and (deadlines is None or deadlines.loop is not loop):
+            deadlines = self._deadlines = Deadlines(loop, self._deadline)
         return Call(
             operation=operation,
             account_id=account_id,
             sso_connector_id=sso_connector_id,
             deadline=self._deadline,
-            deadlines=self._deadlines,
+            deadlines=deadlines,
             loop=loop,
             max_wait=self._max_wait,
             on_event=self.on_event,

@@ -56,7 +56,7 @@ def connect(
             What one credential may send. ``None``: as much as it likes, until an answer
             asks it to wait.
         proxy: The URL of an HTTP proxy.
-        on_event: Is called with what happens during each call; see `Event`.
+        on_event: Is called with what happens during each call; see `Event`. It is not async.
 
     Raises:
         InvalidRequestError: No token, an ambiguous one, or an argument that can't

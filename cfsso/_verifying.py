@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from cfsso import _checks
+from cfsso import _callbacks, _checks
 from cfsso._log import log
 from cfsso.errors import (
     APIConnectionError,
@@ -68,6 +68,7 @@ class Waiting:
     def __attrs_post_init__(self) -> None:
         _checks.seconds("deadline", self.deadline)
         _checks.booleans(restart=self.restart)
+        self.on_look = _callbacks.plain("on_look", self.on_look)
         if _checks.seconds("interval", self.interval) is None or not 0 < self.interval < NEVER:
             _checks.refuse(f"interval must be seconds above 0, not {self.interval!r:.60}", None)
 

@@ -44,7 +44,7 @@ class AsyncSSOConnectors(Reads):
             Seconds that one call may wait for rate limits before it raises
             `RateLimitError`. ``None``: no bound, and such waits do not count toward the
             deadline.
-        on_event: Is called with what happens during each call; see `Event`.
+        on_event: Is called with what happens during each call; see `Event`. It is not async.
         fingerprint: What `credential` asks. ``None``: it is not known who has which token.
         rate_limit: What *transport* lets one credential send; for whoever reckons with it.
 
@@ -53,7 +53,8 @@ class AsyncSSOConnectors(Reads):
         rate_limit: See above. ``None``: there is no limit, or none is known.
 
     Raises:
-        InvalidRequestError: *deadline* or *max_wait* is no such number.
+        InvalidRequestError:
+            *deadline* or *max_wait* is no such number, or *on_event* is async.
     """
 
     async def list(self, *, account_id: str) -> tuple[SSOConnector, ...]:

@@ -80,4 +80,6 @@ class Event(Value):
 
 
 OnEvent: TypeAlias = Callable[[Event], object]
-"""Is called with each event as it happens; must be quick, and what it raises is logged."""
+"""
+Is called with each event as it happens; must be quick and not async, and what it raises is logged.
+"""

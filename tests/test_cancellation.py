@@ -84,7 +84,7 @@ class World:
     async def check(self) -> None:
         """See that nobody holds anything, and that a further call goes through."""
         assert 0 == self.bottom.under_way
-        lanes = pacing._BY_LOOP[asyncio.get_running_loop()]
+        lanes = pacing._lanes(asyncio.get_running_loop())
         windows = [lanes.address.window, *(lane.window for lane in lanes._by_key.values())]
         retrying: Any = self.connectors._transport
         windows.append(retrying._budget._window)

@@ -1,5 +1,7 @@
 """The documentation is true: its examples run, and it names commands that are run."""
 
+import ast
+import asyncio
 import contextlib
 import json
 import os
@@ -9,10 +11,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import FunctionType
 
 import pytest
-from sybil import Document, Sybil
-from sybil.parsers.myst import PythonCodeBlockParser
+from sybil import Document, Example, Sybil
+from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
 from sybil.parsers.rest import DocTestParser
 
 import cfsso
@@ -24,16 +27,31 @@ EXAMPLES = ROOT / "docs" / "examples"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-in_markdown = Sybil([PythonCodeBlockParser()])
+
+def run_cell(example: Example) -> None:
+    """Run a block as a notebook runs a cell: it may await, and all are on one event loop."""
+    runner = example.namespace.setdefault("_notebook", asyncio.Runner())
+    cell = compile(example.parsed, example.path, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    running = FunctionType(cell, example.namespace)()
+    if running is not None:
+        runner.run(running)
+
+
+# Blocks in python3 are cells of a notebook.
+in_markdown = Sybil([PythonCodeBlockParser(), CodeBlockParser("python3", run_cell)])
 in_docstrings = Sybil([DocTestParser()])
 
 
 def run(document: Document) -> None:
     """Run the examples of *document* from top to bottom, as a reader would."""
-    # Every module has one, and some libraries ask for it.
+    # What is defined there is of a module, as Django asks of a view.
     document.namespace.setdefault("__name__", "page")
-    for example in document.examples():
-        example.evaluate()
+    try:
+        for example in document.examples():
+            example.evaluate()
+    finally:
+        if "_notebook" in document.namespace:
+            document.namespace["_notebook"].close()
 
 
 @pytest.fixture(autouse=True)

@@ -604,7 +604,7 @@ async def test_no_place_is_lost() -> None:
 async def test_credentials_that_nobody_uses_are_forgotten() -> None:
     """Of a hundred thousand credentials used once each, only the latest windows are kept."""
     limit = cfsso.RateLimit(requests=10, seconds=5.0)
-    lanes = pacing._Lanes()
+    lanes = pacing._Lanes(asyncio.get_running_loop())
     most = 0
     for number in range(100_000):
         at = number / 200

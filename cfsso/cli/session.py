@@ -97,6 +97,8 @@ class Session:
             say(f"interrupted: {said}" if said else "interrupted")
             raise CommandEnded(exit_codes.of_signal(received))
 
+        # Here, since a token file may be a pipe: nothing ends a wait for that on an event loop.
+        self.check()
         return self.run_freely(guarded)
 
     def run_freely(self, work: Callable[[], Awaitable[_Result]]) -> _Result:

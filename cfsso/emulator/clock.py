@@ -4,6 +4,7 @@ import datetime as dt
 import functools
 import sys
 import time
+import weakref
 from typing import Any, Final
 
 from cfsso.errors import InvalidRequestError
@@ -41,7 +42,7 @@ class Clock:
         elapsed: What `now` returned last.
     """
 
-    __slots__ = ("_epoch", "_loop", "_offset", "elapsed")
+    __slots__ = ("_epoch", "_loop", "_offset", "_offsets", "elapsed")
 
     def __init__(self) -> None:
         # A whole number of ticks, so that a sum with others is near one, too.
@@ -49,25 +50,36 @@ class Clock:
         self.elapsed = 0.0
         self._loop: Any = None
         self._offset = 0.0
+        # Of the loops that took turns.
+        self._offsets: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
         self.now()
 
     def now(self) -> float:
         """
         Return the seconds since the beginning; they never decrease.
 
-        The running event loop moves them. Without one, or when another one has
-        taken over, they stay where they are.
+        The running event loop moves them. Without one, or when a new one has
+        taken over, they stay where they are. Of several loops, as in threads, the
+        one that is farthest moves them.
         """
         loop = _running_loop()
         if loop is None:
             return self.elapsed
+        if loop is not self._loop:
+            self._take_over(loop)
         at = loop.time() + self._offset
-        if loop is self._loop and at >= self.elapsed:
+        if at >= self.elapsed:
             self.elapsed = at
         else:
-            self._loop = loop
             self._offset = self.elapsed - loop.time()
         return self.elapsed
+
+    def _take_over(self, loop: Any) -> None:
+        if self._loop is not None:
+            self._offsets[self._loop] = self._offset
+        self._loop = loop
+        known: float | None = self._offsets.get(loop)
+        self._offset = self.elapsed - loop.time() if known is None else known
 
     def date(self) -> str:
         """Return the wall clock as the ``Date`` of an answer has it (RFC 9110)."""

@@ -2,11 +2,13 @@
 
 import datetime as dt
 import os
+import threading
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 from cfsso.emulator import answers, checks, credentials, state
 from cfsso.emulator.accounts import Accounts
+from cfsso.emulator.alone import alone
 from cfsso.emulator.clock import Clock
 from cfsso.emulator.factory import Factory
 from cfsso.emulator.limits import Limiter
@@ -25,7 +27,8 @@ class CloudflareEmulator:
     The SSO connectors of any number of accounts, with the rules of the real ones.
 
     `cfsso.InMemoryTransport` and `cfsso.emulator.http.serving` both put their
-    requests to `handle`. Time goes on with the running event loop, or by `advance`.
+    requests to `handle`. Time goes on with the running event loop, or by `advance`. Clients in
+    several threads, each on an event loop of its own, may share it.
 
     Args:
         rate_limit: What one credential may send; ``None`` turns the limit off.
@@ -60,6 +63,7 @@ class CloudflareEmulator:
         self._log = Log(log)
         self.latency = checks.seconds(latency, "latency")
         draw = Random(seed).getrandbits  # noqa: S311  (ids of an emulator)
+        self._lock = threading.RLock()
         self._clock = Clock()
         self._accounts = Accounts(self._clock, checks.seconds(poll, "poll"))
         self._new = Factory(self._clock, self._accounts.is_used, draw)
@@ -107,6 +111,7 @@ class CloudflareEmulator:
         with state.naming(state.shown(path)):
             return cls.from_state(data, **options)
 
+    @alone
     def to_state(self) -> dict[str, Any]:
         """Return all accounts, DNS texts and tokens; the tokens in clear."""
         return state.show(self._accounts, self._tokens)
@@ -121,6 +126,7 @@ class CloudflareEmulator:
         state.write(path, self.to_state())
 
     @property
+    @alone
     def identity(self) -> str:
         """
         The identity of this cloud, 8 hex digits of its accounts as it began.
@@ -132,6 +138,7 @@ class CloudflareEmulator:
         return self._identity
 
     @property
+    @alone
     def date(self) -> str:
         """The present by its own clock, as the ``Date`` of an answer shows it."""
         self._clock.now()
@@ -147,6 +154,7 @@ class CloudflareEmulator:
         self._log.bound(limit)
 
     @property
+    @alone
     def dns(self) -> MutableMapping[str, list[str]]:
         """
         TXT texts by domain, yours to change.
@@ -158,15 +166,18 @@ class CloudflareEmulator:
         return self._accounts.dns
 
     @property
+    @alone
     def accounts(self) -> tuple[str, ...]:
         """The ids of the accounts, in the order in which they were added."""
         return tuple(self._accounts.by_id)
 
     @property
+    @alone
     def tokens(self) -> dict[str, tuple[str, ...]]:
         """The account ids that each token serves, by the fingerprint of the token."""
         return self._tokens.accounts()
 
+    @alone
     def add_token(
         self,
         token: str,
@@ -200,6 +211,7 @@ class CloudflareEmulator:
             status=status,
         )
 
+    @alone
     def add_account(self, account_id: str | None = None) -> str:
         """
         Add an account and return its id, a new one unless given.
@@ -217,6 +229,7 @@ class CloudflareEmulator:
         self._accounts.open(account_id)
         return account_id
 
+    @alone
     def add_connector(
         self,
         account_id: str,
@@ -256,6 +269,7 @@ class CloudflareEmulator:
         self._accounts.adopt(account_id, connector)
         return connector.model()
 
+    @alone
     def connector(self, account_id: str, sso_connector_id: str) -> SSOConnector:
         """
         Return how a connector really is, without a request.
@@ -273,6 +287,7 @@ class CloudflareEmulator:
             msg = f"account {account_id} has no connector {sso_connector_id!r:.60}"
         raise InvalidRequestError(msg)
 
+    @alone
     def connectors(self, account_id: str) -> tuple[SSOConnector, ...]:
         """
         Return how an account's connectors really are, in the order of creation.
@@ -284,6 +299,7 @@ class CloudflareEmulator:
         self._accounts.end_overdue_polling()
         return tuple(connector.model() for connector in self._accounts.all(account_id))
 
+    @alone
     def advance(self, seconds: float) -> None:
         """
         Let *seconds* pass.
@@ -306,7 +322,8 @@ class CloudflareEmulator:
                 call from this process, which is trusted; all of them count as one
                 credential.
         """
-        return self._service.handle(request, headers)
+        with self._lock:
+            return self._service.handle(request, headers)
 
     def _account(self, account_id: str) -> None:
         if not _is(account_id, str) or account_id not in self._accounts.by_id:

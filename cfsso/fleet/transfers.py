@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from cfsso import _checks
+from cfsso import _callbacks, _checks
 from cfsso._log import log
 from cfsso._text import printable
 from cfsso.connectors import AsyncSSOConnectors
@@ -60,10 +60,11 @@ async def transfer(
 
     Raises:
         InvalidRequestError:
-            Before anything is sent: the domain, an account id or *max_wait* can't be
-            used, or both accounts are the same.
+            Before anything is sent: the domain, an account id, *max_wait* or
+            *on_confirmed* can't be used, or both accounts are the same.
     """
     check(email_domain, source, target)
+    on_confirmed = _callbacks.plain("on_confirmed", on_confirmed)
     connectors = connectors.with_options(max_wait=max_wait)
     return await _Transfer(
         source=Side(connectors, email_domain, source, wished=False),

@@ -6,6 +6,7 @@ from typing import Final, Protocol, TypeAlias
 
 import attrs
 
+from cfsso._callbacks import refuse_async
 from cfsso.emulator import checks
 from cfsso.errors import APIConnectionError, APITimeoutError, ConnectionFailure, WriteState
 from cfsso.transports.base import Request, Response
@@ -64,12 +65,18 @@ class Fault:
             Returns the answer, or raises what a transport may raise.
         ambiguous: Whether it leaves the sender of a write in doubt if it was done.
         suits: Whether the fault can befall a request, which is asked before each.
+
+    Raises:
+        InvalidRequestError: *suits* is async.
     """
 
     name: str
     act: Act = attrs.field(repr=False)
     ambiguous: bool = True
     suits: Suits = attrs.field(default=any_request, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        refuse_async("suits", self.suits)
 
     async def __call__(self, request: Request, send: Line) -> Response:
         """Befall *request*, whose way to the server is *send*."""
@@ -295,10 +302,14 @@ def alter_answer(
 
     Args:
         name: What to call it.
-        alter: Takes the real answer and returns what arrives.
+        alter: Takes the real answer and returns what arrives. It is not async.
         ambiguous: Whether what arrives leaves open if a write was done.
         suits: Which requests it can befall.
+
+    Raises:
+        InvalidRequestError: *alter* or *suits* is async.
     """
+    refuse_async("alter", alter)
 
     async def act(request: Request, send: Line) -> Response:
         """Give the changed answer."""

@@ -5,6 +5,7 @@ import ssl
 import aiohttp
 
 from cfsso._version import __version__
+from cfsso.transports._aiohttp_resolver import Resolver
 from cfsso.transports.base import Request
 from cfsso.transports.credentials import Secret
 
@@ -21,6 +22,7 @@ def new_session(*, tls: bool = True) -> aiohttp.ClientSession:
             # Reading the system's certificates takes long.
             ssl=_context() if tls else True,
             timeout_ceil_threshold=NEVER_ROUND,
+            resolver=Resolver(),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,

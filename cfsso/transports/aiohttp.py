@@ -8,6 +8,7 @@ made where theirs is handled and raised where it no longer is.
 import asyncio
 import errno
 import os
+import threading
 
 import aiohttp
 from yarl import URL
@@ -29,6 +30,8 @@ _IDLE_SHARE = 4
 # Seconds before it is tried again to get a descriptor, and how often they double.
 _FIRST_PAUSE = 0.05
 _DOUBLINGS = 4
+# Of two threads that begin at once, one has it.
+_FIRST_USE = threading.Lock()
 
 
 class AiohttpTransport:
@@ -191,9 +194,7 @@ class AiohttpTransport:
         loop = asyncio.get_running_loop()
         if self._closed or (self._session is not None and self._session.closed):
             raise _unusable(request, "the transport is closed: make a new one")
-        if self._loop is None:
-            self._loop = loop
-        if self._loop is not loop:
+        if self._loop is not loop and not self._is_taken(loop):
             raise _unusable(
                 request, "the transport belongs to another event loop: make one for each"
             )
@@ -202,6 +203,12 @@ class AiohttpTransport:
             self._most_idle = int(min(MOST, max(0, left / _IDLE_SHARE)))
             self._places = Places(int(min(MOST, max(LEAST, left - self._most_idle))))
         return self._places
+
+    def _is_taken(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether the transport belongs to *loop*, as it does if nobody used it before."""
+        with _FIRST_USE:
+            self._loop = self._loop or loop
+        return self._loop is loop
 
     def _open_session(self) -> aiohttp.ClientSession:
         """Return a session, which is there from the first request on."""

@@ -1,15 +1,16 @@
 """Sends no sooner than Cloudflare's limits allow."""
 
-import weakref
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
-from inspect import isawaitable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Final
 
 from cfsso import _problems
 from cfsso._headers import BLOCK_SECONDS, quota, remaining
 from cfsso.errors import CfssoError, InvalidRequestError, RateLimitError, WriteState
+from cfsso.transports._blocks import BLOCKS, News, is_real
+from cfsso.transports._by_loop import ByLoop
 from cfsso.transports._call import Call, current
+from cfsso.transports._credential_key import CredentialOf, key_of
 from cfsso.transports._others import NEVER
 from cfsso.transports._ranks import Rank
 from cfsso.transports._window import Place, Window
@@ -17,9 +18,6 @@ from cfsso.transports.base import RateLimit, Request, Response, Transport
 
 if TYPE_CHECKING:
     import asyncio
-
-CredentialOf: TypeAlias = Callable[[str], Hashable | Awaitable[Hashable]]
-"""From account id to what its limit is counted by."""
 
 _DEFAULT: Final = RateLimit()
 ADDRESS_LIMIT: Final = RateLimit(requests=200, seconds=1.0)
@@ -46,7 +44,9 @@ class PacingTransport:
 
     All these transports of one event loop that have the same *rate_limit* share what
     is counted by *credential*, and all together send at most 200 requests a second,
-    the limit of an address.
+    the limit of an address. That a credential has to wait holds in the whole process: for
+    requests that other event loops begin, in other threads too, and for loops that are made
+    later. Only a loop whose time is virtual has all for itself.
 
     https://developers.cloudflare.com/fundamentals/api/reference/limits/
 
@@ -80,8 +80,8 @@ class PacingTransport:
         self._timeout = timeout
         # Not id(self), which another may have later.
         self._own = object()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._lanes: _Lanes
+        # The event loop that used it last, and its lanes: one value, since threads may share it.
+        self._last: tuple[asyncio.AbstractEventLoop, _Lanes] | None = None
 
     def __repr__(self) -> str:
         return f"PacingTransport({self._inner!r})"
@@ -108,14 +108,17 @@ class PacingTransport:
         import asyncio
 
         loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._loop, self._lanes = loop, _lanes(loop)
+        last = self._last
+        if last is None or last[0] is not loop:
+            last = self._last = loop, _lanes(loop)
+        lanes = last[1]
         call = current()
         call.held = True
-        key = self._own if self._credential is None else await self._key(self._credential, request)
+        key = self._own if self._credential is None else await key_of(self._credential, request)
         begun = loop.time()
-        lane = self._lanes.of(key, self._limit, begun)
-        address = _UNBOUNDED if self._limit is None else self._lanes.address
+        lane = lanes.of(key, self._limit, begun)
+        lane.catch_up(begun)
+        address = _UNBOUNDED if self._limit is None else lanes.address
         urgent = call.urgent
         place = lane.try_enter(begun, urgent=urgent)
         spot = None if place is None else address.try_enter(begun, urgent=urgent)
@@ -142,25 +145,6 @@ class PacingTransport:
         """Close the inner transport."""
         await self._inner.aclose()
 
-    async def _key(self, credential: CredentialOf, request: Request) -> Hashable:
-        try:
-            key = credential(request.account_id)
-            # Ours are tuples, and it takes long to ask what is awaitable.
-            if type(key) is not tuple and isawaitable(key):
-                key = await key
-            hash(key)
-        except InvalidRequestError as error:
-            error.request = request
-            error.write = request.write_state(WriteState.NOT_SENT)
-            raise
-        except Exception as error:
-            raise InvalidRequestError(
-                f"{request}: credential failed: {type(error).__name__}",
-                write=request.write_state(WriteState.NOT_SENT),
-                request=request,
-            ) from error
-        return key
-
 
 async def _places(
     place: Place | None,
@@ -184,6 +168,7 @@ async def _places(
         except BaseException:
             lane.leave(place, None)
             raise
+        lane.catch_up(loop.time())
         if lane.window.is_good(place):
             return place, spot
         address.leave(spot, None)
@@ -192,21 +177,35 @@ async def _places(
 
 
 class _Lane:
-    """The window of one credential, or of the address."""
+    """
+    The window of one credential, or of the address.
 
-    __slots__ = ("_limit", "_policy", "_refusals", "seconds", "window")
+    Args:
+        limit: What may pass. None: any number, until an answer asks to wait.
+        news: What other loops know of the credential. None: it is no matter of others.
+    """
 
-    def __init__(self, limit: RateLimit | None) -> None:
+    __slots__ = ("_limit", "_policy", "_refusals", "news", "seconds", "window")
+
+    def __init__(self, limit: RateLimit | None, news: News | None = None) -> None:
         self._limit = limit
         self._policy = ""
         # In a row, each after the wait that the one before had asked for.
         self._refusals = 0
+        self.news = news
         self.seconds = 0.0 if limit is None else limit.seconds
         self.window = (
             Window(NEVER)
             if limit is None
             else Window(limit.requests, reserve=limit.reserve, seconds=limit.seconds)
         )
+
+    def catch_up(self, now: float) -> None:
+        """Close the window if another loop has learnt that the credential is blocked."""
+        if self.news is not None and self.news.changes != BLOCKS.changes:
+            left = self.news.learn(now)
+            if left is not None:
+                self.window.close(now + left, for_good=left > _LONGEST)
 
     def try_enter(self, now: float, *, urgent: bool) -> Place | None:
         """Return a place if there is one at once."""
@@ -238,6 +237,8 @@ class _Lane:
             self.window.give_back(place)
         else:
             self.window.leave(place, counted + self.seconds, answered=answered)
+            if place.probe and answered and self.news is not None:
+                self.news.got_through()
 
     def heed(self, response: Response, place: Place, now: float) -> None:
         """Slow down if the answer, whose *place* is still held, says so."""
@@ -246,6 +247,8 @@ class _Lane:
             if seconds is not None:
                 seconds = max(seconds, self._in_a_row(place))
                 self.window.close(now + max(seconds, 1.0), for_good=seconds > _LONGEST)
+                if self.news is not None:
+                    self.news.tell(max(seconds, 1.0), now)
         elif self._refusals and self.window.is_good(place):
             self._refusals = 0
         found = remaining(response.headers) if self.seconds else None
@@ -275,9 +278,11 @@ class _Lane:
 class _Lanes:
     """All windows of one event loop; those that nobody needs any more are forgotten."""
 
-    __slots__ = ("_by_key", "address")
+    __slots__ = ("_by_key", "_is_real", "address")
 
-    def __init__(self) -> None:
+    def __init__(self, loop: "asyncio.AbstractEventLoop") -> None:
+        # The loop itself must not be kept alive.
+        self._is_real = is_real(loop.time())
         self.address = _Lane(ADDRESS_LIMIT)
         self._by_key: OrderedDict[Hashable, _Lane] = OrderedDict()
 
@@ -286,7 +291,8 @@ class _Lanes:
         turn = (key,) if limit is None else (key, limit.requests, limit.seconds, limit.reserve)
         lane = self._by_key.get(turn)
         if lane is None:
-            lane = self._by_key[turn] = _Lane(limit)
+            news = News(key) if self._is_real else None
+            lane = self._by_key[turn] = _Lane(limit, news)
         # One that is still needed has its next turn last, and so keeps no others alive.
         while len(self._by_key) > 1:
             first, other = next(iter(self._by_key.items()))
@@ -311,19 +317,8 @@ class _Unbounded(_Lane):
 
 _NO_PLACE: Final = Place(probe=False, series=0)
 _UNBOUNDED: Final = _Unbounded(None)
-_BY_LOOP: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Lanes]" = (
-    weakref.WeakKeyDictionary()
-)
-
-
-def _lanes(loop: "asyncio.AbstractEventLoop") -> _Lanes:
-    lanes = _BY_LOOP.get(loop)
-    if lanes is None:
-        # Whoever waits for ever on a loop that was closed keeps it alive.
-        for closed in [other for other in _BY_LOOP if other.is_closed()]:
-            del _BY_LOOP[closed]
-        lanes = _BY_LOOP[loop] = _Lanes()
-    return lanes
+_LANES: Final = ByLoop(_Lanes)
+_lanes: Final = _LANES.of
 
 
 def _is_unsent(error: BaseException) -> bool:

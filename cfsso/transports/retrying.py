@@ -1,6 +1,6 @@
 """Sends again what may be sent again, and nothing else."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -13,9 +13,13 @@ from cfsso.errors import (
     WriteState,
 )
 from cfsso.transports._budget import Budget
+from cfsso.transports._by_loop import ByLoop
 from cfsso.transports._call import Call, current
 from cfsso.transports._window import Place
 from cfsso.transports.base import RateLimit, Request, Response, Transport
+
+if TYPE_CHECKING:
+    import asyncio
 
 # Seconds before the first retry, and how often they double: up to 8.
 _FIRST_PAUSE: Final = 0.5
@@ -121,7 +125,9 @@ class RetryingTransport:
             )
         self._inner = inner
         self._max_retries = max_retries
-        self._budget = Budget()
+        # Who waits for it waits on an event loop, and threads may share this transport.
+        self._budgets = ByLoop(lambda _loop: Budget())
+        self._last: tuple[asyncio.AbstractEventLoop, Budget] | None = None
 
     def __repr__(self) -> str:
         return f"RetryingTransport({self._inner!r})"
@@ -180,6 +186,15 @@ class RetryingTransport:
     async def aclose(self) -> None:
         """Close the inner transport."""
         await self._inner.aclose()
+
+    @property
+    def _budget(self) -> Budget:
+        import asyncio
+
+        loop, last = asyncio.get_running_loop(), self._last
+        if last is None or last[0] is not loop:
+            last = self._last = loop, self._budgets.of(loop)
+        return last[1]
 
     async def _attempt(
         self, request: Request, call: Call, place: Place | None

@@ -76,7 +76,7 @@ class Terminal:
         world.oracle.counts["processes"] += 1
         world.oracle.note("begins", process)
         # What it counted is in its memory, and every process has its own.
-        pacing._BY_LOOP.pop(loop, None)
+        pacing._LANES.forget(loop)
         main = process.begin(work(program, self._client(program, server)))
         timer = self._doom(program, main, stop) if doomed else None
         over = loop.create_task(process.over.wait())
