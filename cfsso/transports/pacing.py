@@ -7,7 +7,13 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cfsso._headers import quota, remaining, retry_after
-from cfsso.errors import CfssoError, InvalidRequestError, RateLimitError, WriteState
+from cfsso.errors import (
+    APIConnectionError,
+    CfssoError,
+    InvalidRequestError,
+    RateLimitError,
+    WriteState,
+)
 from cfsso.transports._call import Call, current
 from cfsso.transports._others import NEVER
 from cfsso.transports._ranks import Rank
@@ -26,6 +32,8 @@ ADDRESS_LIMIT: Final = RateLimit(requests=200, seconds=1.0)
 
 # A longer promise is told, not waited for.
 _LONGEST: Final = 3600.0
+# What keeps a request here, also one that no ``write`` tells of.
+_NEVER_LEFT: Final = frozenset({"name", "connect", "tls", "certificate", "proxy", "files"})
 
 
 class PacingTransport:
@@ -124,7 +132,7 @@ class PacingTransport:
             response = await self._inner.send(request)
         except BaseException as error:
             # It may be on its way, and be counted, for as long as an attempt may last.
-            unsent = call.held or _is_unsent(error)
+            unsent = not call.may_have_left or _is_unsent(error)
             counted = None if unsent else max(loop.time(), begun + self._timeout)
             address.leave(spot, counted)
             lane.leave(place, counted)
@@ -313,6 +321,8 @@ def _lanes(loop: "asyncio.AbstractEventLoop") -> _Lanes:
 
 def _is_unsent(error: BaseException) -> bool:
     if isinstance(error, InvalidRequestError):
+        return True
+    if isinstance(error, APIConnectionError) and error.reason in _NEVER_LEFT:
         return True
     return isinstance(error, CfssoError) and error.write is WriteState.NOT_SENT
 

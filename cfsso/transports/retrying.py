@@ -133,7 +133,7 @@ class RetryingTransport:
             place = await budget.wait(call)
         else:
             budget.count_call(call.began)
-        retries = 0
+        retries, sent = 0, call.sent
         while True:
             outcome = await self._attempt(request, call, place)
             if isinstance(outcome, Response) and outcome.status < _ERRORS:
@@ -150,6 +150,8 @@ class RetryingTransport:
                 if place is None:
                     break
                 retries += 1
+            # What was sent was not taken up.
+            call.sent = sent
             await self._pause(plan, call, place)
         if isinstance(outcome, CfssoError):
             raise outcome
