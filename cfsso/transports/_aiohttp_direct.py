@@ -97,7 +97,7 @@ class Direct:
         """
         about = _about(request)
         now = self._loop.time()
-        line = self._kept.take(about, now) if about else None
+        line = self._kept.take(about, now, writes=request.is_write) if about else None
         timer: asyncio.TimerHandle | None = None
         if line is not None:
             self._deadlines.start(line, now)

@@ -26,6 +26,7 @@ from cfsso.transports._aiohttp_session import (
     tells_when_it_sends,
 )
 from cfsso.transports._call import NEVER, Call, current
+from cfsso.transports._closing import close_on
 from cfsso.transports._masking import Masker
 from cfsso.transports._places import LEAST, MOST, Need, Places
 from cfsso.transports._urls import BASE_URL, check_proxy, checked_base_url, proxy_secrets
@@ -152,13 +153,39 @@ class AiohttpTransport:
         raise outcome
 
     async def aclose(self) -> None:
-        """Close the connections; a session of yours stays open."""
+        """
+        Close the connections; a session of yours stays open.
+
+        Another event loop than the transport's own may ask for it too.
+
+        Raises:
+            InvalidRequestError: That other loop can't now; the message says how to.
+        """
         self._closed = True
+        if self._session is None or self._session is self._theirs:
+            self._session = None
+        elif self._loop in {None, asyncio.get_running_loop()}:
+            await self._close()
+        else:
+            assert self._loop is not None  # noqa: S101 # see above
+            await close_on(self._loop, self._close, self._drop)
+
+    async def _close(self) -> None:
+        if self._session is not None and self._session.connector is not None:
+            # First, as it waits for no farewell over TLS: the loop may have no time for that.
+            await self._session.connector.close()
         if self._direct is not None:
             self._direct.close()
         session, self._session = self._session, None
-        if session is not None and session is not self._theirs:
+        if session is not None:
             await session.close()
+        # What was closed ends in the next turn.
+        await asyncio.sleep(0)
+
+    def _drop(self) -> None:
+        session, self._session, self._direct = self._session, None, None
+        if session is not None:
+            session.detach()
 
     async def _in_place(
         self, places: Places, request: Request, secret: Secret, call: Call
