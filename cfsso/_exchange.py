@@ -27,7 +27,7 @@ async def exchange(
     Raises:
         CfssoError: There is no such answer.
     """
-    call.request, call.held = request, False
+    call.request, call.held, call.sent = request, False, None
     attempts, watched = call.attempts, call.on_event is not None
     begun = call.time() if watched else 0.0
     outcome: Response | CfssoError

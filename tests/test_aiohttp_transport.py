@@ -15,7 +15,7 @@ from raw_sockets import Answer, raw_server
 
 import cfsso
 from cfsso.emulator.http import serving
-from cfsso.transports._aiohttp_direct import is_watched
+from cfsso.transports._aiohttp_session import is_replaced
 from cfsso.transports._places import LEAST, Need, Places
 from cfsso.transports.base import MAX_BODY
 
@@ -743,9 +743,9 @@ asyncio.run(main())
         class Wrapped:
             __globals__ = vars(aiohttp.client)
 
-        assert not is_watched()
+        assert not is_replaced()
         monkeypatch.setattr(aiohttp.ClientSession, "_request", Wrapped())
-        assert is_watched()
+        assert is_replaced()
 
     @pytest.mark.parametrize(
         "added",

@@ -19,7 +19,7 @@ from cfsso.transports._urls import BASE_URL, checked_base_url
         (BASE_URL, "https://api.cloudflare.com/client/v4"),
         (BASE_URL, "https://api.cloudflare.com/client/v4/"),
         ("https://api.fed.cloudflare.com", "https://api.fed.cloudflare.com/"),
-        ("HTTPS://API.Cloudflare.com", "HTTPS://API.Cloudflare.com"),
+        ("https://api.cloudflare.com", "HTTPS://API.Cloudflare.com"),
         ("https://gateway:8443/a/b-c_d.e~f", "https://gateway:8443/a/b-c_d.e~f"),
         ("https://192.0.2.1", "https://192.0.2.1"),
         ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
@@ -28,11 +28,14 @@ from cfsso.transports._urls import BASE_URL, checked_base_url
         ("http://127.9.9.9", "http://127.9.9.9/"),
         ("http://[::1]:1", "http://[::1]:1"),
         ("http://localhost", "http://localhost"),
-        ("http://LocalHost:65535", "http://LocalHost:65535"),
+        (BASE_URL, "hTTps://api.Cloudflare.COM:443/client/v4"),
+        ("https://[2001:db8::1]", "https://[2001:DB8:0:0::1]:443/"),
+        ("http://127.0.0.1", "HTTP://127.0.0.1:080"),
+        ("http://localhost:65535", "http://LocalHost:65535"),
     ],
 )
 def test_urls_that_a_token_may_be_sent_to(expected: str, url: str) -> None:
-    """Https to any host and http to this machine are taken, less a slash at the end."""
+    """Https to any host and http to this machine are taken, each server in one spelling."""
     assert expected == checked_base_url(url)
 
 

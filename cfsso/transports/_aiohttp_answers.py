@@ -1,52 +1,25 @@
 """What comes back through aiohttp: an answer, or why there is none."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import aiohttp
-from aiohttp.http import HttpProcessingError
 
 from cfsso import _failures
 from cfsso.errors import (
     APIConnectionError,
-    APITimeoutError,
     CfssoError,
+    ConnectionFailure,
     WriteState,
 )
 from cfsso.transports._call import Sink, SinkOf
-from cfsso.transports._descriptors import are_exhausted, is_full
+from cfsso.transports._masking import Masker
 from cfsso.transports.base import MAX_BODY, Request, Response
 
-# What went wrong, whether a request can have left, and how to say it: the first
-# match counts, so what is narrow stands first.
-_FAILURES: tuple[tuple[type[BaseException], type[APIConnectionError], WriteState, str], ...] = (
-    (aiohttp.ConnectionTimeoutError, APITimeoutError, WriteState.NOT_SENT, "no connection in time"),
-    (aiohttp.ClientSSLError, APIConnectionError, WriteState.NOT_SENT, "TLS failed"),
-    (aiohttp.ClientConnectorError, APIConnectionError, WriteState.NOT_SENT, "can't connect"),
-    (aiohttp.ServerFingerprintMismatch, APIConnectionError, WriteState.NOT_SENT, "TLS failed"),
-    (aiohttp.ClientHttpProxyError, APIConnectionError, WriteState.NOT_SENT, "the proxy refused"),
-    (aiohttp.InvalidURL, APIConnectionError, WriteState.NOT_SENT, "aiohttp refuses the URL"),
-    (
-        aiohttp.NonHttpUrlClientError,
-        APIConnectionError,
-        WriteState.NOT_SENT,
-        "aiohttp refuses the URL",
-    ),
-    (TimeoutError, APITimeoutError, WriteState.UNKNOWN, "no complete answer in time"),
-    (aiohttp.ClientPayloadError, APIConnectionError, WriteState.UNKNOWN, "the answer was cut off"),
-    (aiohttp.ClientResponseError, APIConnectionError, WriteState.UNKNOWN, "the answer is no HTTP"),
-    (HttpProcessingError, APIConnectionError, WriteState.UNKNOWN, "the answer is no HTTP"),
-    (aiohttp.ClientError, APIConnectionError, WriteState.UNKNOWN, "the connection was lost"),
-    (OSError, APIConnectionError, WriteState.UNKNOWN, "the connection was lost"),
-    (Exception, APIConnectionError, WriteState.UNKNOWN, "the request failed"),
-)
-
-# What a second try can't mend.
-_HOPELESS = (
-    aiohttp.ClientSSLError,
-    aiohttp.ServerFingerprintMismatch,
-    aiohttp.InvalidURL,
-    aiohttp.NonHttpUrlClientError,
-)
+# What aiohttp decodes, if what it takes is installed, and what needs no decoding.
+_ENCODINGS: Final = {"gzip", "deflate", "br", "zstd", "identity"}
+# Bytes that a secret, however escaped, fits into.
+_MORE: Final = 8192
 
 
 async def read(
@@ -55,6 +28,7 @@ async def read(
     headers: Mapping[str, str],
     content: aiohttp.StreamReader,
     sink: SinkOf | None,
+    masker: Masker,
 ) -> Response | CfssoError:
     """
     Return the answer to *request*, or an error if it is larger than can be taken.
@@ -65,20 +39,27 @@ async def read(
         headers: Its headers.
         content: Its content, of which nothing was read yet.
         sink: Makes what takes the content of a GET that succeeded. None: it is kept.
+        masker: Knows what no sink may be fed.
     """
-    taker: Sink = _Whole() if sink is None or not _is_taken(request, status) else sink()
+    encoding = headers.get("Content-Encoding", "identity")
+    if encoding.lower() not in _ENCODINGS:
+        return undecodable(request, status, masker.text(encoding))
+    is_taken = sink is not None and request.method == "GET" and 200 <= status < 300  # noqa: PLR2004
+    taker: Sink = masker.around(sink)() if sink is not None and is_taken else _Whole()
     # What an error keeps of an answer that can't be taken.
     start = b""
     while True:
         chunk = await content.readany()
-        if len(start) < _failures.KEPT:
+        if len(start) < _failures.KEPT + _MORE:
             start += chunk
         try:
             if not chunk:
                 return Response(status, by_name(headers), taker.close())
             taker.feed(chunk)
         except ValueError as error:
-            response = Response(status, by_name(headers), start)
+            # The end of what was read so far may be half a secret.
+            kept = start[: masker.split(start)] if chunk else start
+            response = masked(Response(status, by_name(headers), kept), masker)
             return _failures.unreadable(request, response, str(error))
 
 
@@ -102,10 +83,6 @@ class _Whole:
         return b"".join(self._chunks)
 
 
-def _is_taken(request: Request, status: int) -> bool:
-    return request.method == "GET" and 200 <= status < 300  # noqa: PLR2004
-
-
 def by_name(headers: Mapping[str, str]) -> dict[str, str]:
     """Return *headers* by name in lower case, lines of one name joined, without cookies."""
     found = {name.lower(): value for name, value in headers.items()}
@@ -118,25 +95,24 @@ def by_name(headers: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def lacks_descriptor(error: Exception) -> bool:
-    """Whether there is no connection for want of a file descriptor, so that nothing was sent."""
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, OSError) and is_full(cause):
-        return True
-    # Looking up a name or a certificate opens files as well, and does not say what failed.
-    return isinstance(error, aiohttp.ClientConnectorError) and are_exhausted()
-
-
-def failure(error: Exception, request: Request) -> APIConnectionError:
-    """Return what *error*, raised by aiohttp or the system, says of *request*."""
-    kind, write, phrase = next(row[1:] for row in _FAILURES if isinstance(error, row[0]))
-    # Only what the system says: aiohttp's own texts may hold URLs and headers.
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    said = cause.strerror if isinstance(cause, OSError) else None
-    found = kind(
-        f"{request}: {phrase}{f': {said}' if said else ''}",
-        write=request.write_state(write),
+def undecodable(request: Request, status: int, encoding: str) -> APIConnectionError:
+    """Return the error for an answer in an encoding that nobody here knows."""
+    error = APIConnectionError(
+        f"{request}: the answer can't be decoded: content-encoding: {encoding}",
+        write=request.write_state(WriteState.UNKNOWN),
+        status=status,
         request=request,
     )
-    found.retryable = not isinstance(error, _HOPELESS)
-    return found
+    error.reason, error.retryable = ConnectionFailure.PROTOCOL, False
+    return error
+
+
+def masked(response: Response, masker: Masker) -> Response:
+    """Return *response* without secrets."""
+    # What this escapes is not overlooked.
+    shown = f"{response.headers}".encode()
+    if not masker.may_be_in(shown + response.body):
+        return response
+    headers = response.headers.items()
+    cleaned = {masker.text(name): masker.text(value) for name, value in headers}
+    return Response(response.status, cleaned, masker.mask(response.body))

@@ -7,7 +7,6 @@ here: redirects, cookies, netrc, a proxy, middlewares and traces.
 
 import asyncio
 import select
-from types import FunctionType
 from typing import Final
 
 import aiohttp
@@ -18,8 +17,10 @@ from cfsso._version import __version__
 from cfsso.errors import APIConnectionError, CfssoError, WriteState
 from cfsso.transports._aiohttp_answers import by_name, read
 from cfsso.transports._aiohttp_kept import Kept, Line
-from cfsso.transports._call import SinkOf
+from cfsso.transports._aiohttp_session import LONGEST_LINE, MOST_HEADERS
+from cfsso.transports._call import Call
 from cfsso.transports._deadlines import Deadlines
+from cfsso.transports._masking import Masker
 from cfsso.transports.base import Request, Response
 from cfsso.transports.credentials import Secret
 
@@ -42,12 +43,6 @@ def is_possible(session: aiohttp.ClientSession) -> bool:
         and not session._middlewares  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # nothing public names them
         and not session.headers
     )
-
-
-def is_watched() -> bool:
-    """Whether somebody replaced the method of all sessions by which they send, at any time."""
-    send = aiohttp.ClientSession._request  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    return type(send) is not FunctionType or send.__globals__ is not aiohttp.client.__dict__
 
 
 class Direct:
@@ -86,17 +81,23 @@ class Direct:
         )
 
     async def send(
-        self, request: Request, secret: Secret, sink: SinkOf | None
+        self, request: Request, secret: Secret, call: Call, masker: Masker
     ) -> Response | CfssoError:
         """
         Send *request* and return its answer, or an error if it is not to be believed.
+
+        Args:
+            request: What is sent.
+            secret: The token.
+            call: Is told when it leaves, and may have a sink for the answer.
+            masker: Knows what no sink may be fed.
 
         Raises:
             Exception: Of aiohttp or the system: there is no answer.
         """
         about = _about(request)
         now = self._loop.time()
-        line = self._kept.take(about, now) if about else None
+        line = self._kept.take(about, now, writes=request.is_write) if about else None
         timer: asyncio.TimerHandle | None = None
         if line is not None:
             self._deadlines.start(line, now)
@@ -104,7 +105,7 @@ class Direct:
             line = await self._open()
             timer = self._loop.call_at(now + self._seconds, line.expire)
         try:
-            return await self._ask(line, request, secret, about, sink)
+            return await self._ask(line, request, secret, about, call, masker)
         except Exception:
             # What aiohttp makes of the end of time is that the server hung up.
             if line.expired:
@@ -122,20 +123,31 @@ class Direct:
         request: Request,
         secret: Secret,
         about: str | None,
-        sink: SinkOf | None,
+        call: Call,
+        masker: Masker,
     ) -> Response | CfssoError:
         """Send *request* and keep *line*, or close it."""
         kept = False
         try:
-            line.protocol.set_response_params(read_until_eof=True)
-            line.write(self._bytes(request, secret, "keep-alive" if about else "close"))
+            line.protocol.set_response_params(
+                read_until_eof=True,
+                max_line_size=LONGEST_LINE,
+                max_field_size=LONGEST_LINE,
+                max_headers=MOST_HEADERS,
+            )
+            data = self._bytes(request, secret, "keep-alive" if about else "close")
+            call.sent = True
+            line.write(data)
             message, content = await line.protocol.read()
             while message.code < 200 and message.code != 101:  # noqa: PLR2004 # as RFC 9110 has it
                 message, content = await line.protocol.read()
             outcome: Response | CfssoError
-            body = _whole(content) if sink is None else None
+            encoded = "Content-Encoding" in message.headers
+            body = None if call.sink or encoded else _whole(content)
             if body is None:
-                outcome = await read(request, message.code, message.headers, content, sink)
+                outcome = await read(
+                    request, message.code, message.headers, content, call.sink, masker
+                )
             else:
                 outcome = Response(message.code, by_name(message.headers), body)
             if line.expired:

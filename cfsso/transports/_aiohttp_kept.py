@@ -7,6 +7,7 @@ is not so. Therefore a connection is used again only
 
 - for what it was not asked about before: a second answer is about another connector then,
   and is doubted;
+- for no write if it was asked for a list, which is about every connector;
 - after it was silent for a second, once, when it was new: most second answers come soon;
 - if nothing at all has come on it since its last answer.
 """
@@ -19,6 +20,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
+
+LIST: Final = "/sso_connectors"
+"""What a list is about."""
 
 # Seconds.
 _REST: Final = 1.0
@@ -103,14 +107,21 @@ class Kept:
         self._sweeping: asyncio.TimerHandle | None = None
         self._is_closed = False
 
-    def take(self, about: str, now: float) -> Line | None:
-        """Return one that may be asked *about* something, and is nobody else's from now on."""
+    def take(self, about: str, now: float, *, writes: bool) -> Line | None:
+        """
+        Return one that may be asked *about* something, and is nobody else's from now on.
+
+        Args:
+            about: What the request is about.
+            now: The time of the loop.
+            writes: Whether the request is a write.
+        """
         resting, rested = self._resting, self._rested
         while resting and resting[0].since + _REST <= now:
             rested.append(resting.popleft())
         for n in range(len(rested) - 1, max(-1, len(rested) - 1 - _TRIES), -1):
             line = rested[n]
-            if about in line.asked:
+            if about in line.asked or (writes and LIST in line.asked):
                 continue
             del rested[n]
             if line.since + _LONGEST_IDLE > now and line.is_quiet():

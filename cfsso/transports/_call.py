@@ -89,7 +89,11 @@ class Call:
             Makes what takes the content of an answer in the 200s to a GET, a new one for
             each answer. A transport that does not know of it returns the whole content.
             None: the content is the body, up to `MAX_BODY`.
-        held: Whether nothing of the present request can have left.
+        held: Whether the present request waits for its turn, so that it is no attempt yet.
+        sent:
+            Whether a byte of the present request may have left this machine. None: nobody
+            has said. A transport that knows makes that False while it has the request, and
+            True as soon as it hands the first byte to a socket, which stays so.
         request: The present request.
         doubt: Why a write is in doubt, while it is.
         attempts: How often something was sent, or tried to be.
@@ -115,6 +119,7 @@ class Call:
     settling: bool = False
     sink: SinkOf | None = None
     held: bool = True
+    sent: bool | None = None
     request: Request | None = None
     doubt: CfssoError | None = None
     attempts: int = 0
@@ -188,17 +193,22 @@ class Call:
         if self._timer is not None and self._ends is not None:
             self._timer.reschedule(self._ends)
 
+    @property
+    def may_have_left(self) -> bool:
+        """Whether a byte of the present request may have left; so it may if nobody has said."""
+        return not self.held if self.sent is None else self.sent
+
     def _cut_off(self) -> None:
         """Count the request that was under way when the call ended, since it may have arrived."""
         if self.request is not None and not self.held:
             self.attempts += 1
-            self.writes += self.request.is_write
+            self.writes += self.request.is_write and self.may_have_left
 
     def _timed_out(self) -> CfssoError:
         said = f"no result within the deadline of {self.deadline:g} s"
         if self.doubt is not None:
             return self.unconfirmed(self.doubt, said)
-        state = WriteState.NOT_SENT if self.held else WriteState.UNKNOWN
+        state = WriteState.UNKNOWN if self.may_have_left else WriteState.NOT_SENT
         return APITimeoutError(
             f"{self.request}: {said}",
             write=None if self.request is None else self.request.write_state(state),

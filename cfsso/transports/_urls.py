@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from cfsso.errors import InvalidRequestError
 from cfsso.transports.credentials import Secret
@@ -21,7 +21,7 @@ _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
 def checked_base_url(url: Any) -> str:
     """
-    Return *url* without a trailing slash, if a token may be sent there.
+    Return *url* in the one spelling of its server, if a token may be sent there.
 
     That is https to any host, and plain http to this machine only.
 
@@ -44,14 +44,21 @@ def checked_base_url(url: Any) -> str:
             raise _refusal("must start with https:// (http:// is for this machine only)", url)
     if not _PATH.fullmatch(parts.path):
         raise _refusal("has a path with empty or dot segments", url)
-    return url.rstrip("/")
+    return _canonical(parts, address)
 
 
-def canonical(base_url: str) -> str:
-    """Return a checked base URL in the one spelling by which servers are told apart."""
-    parts = urlsplit(base_url)
+def proxy_secrets(proxy: Secret) -> tuple[str, ...]:
+    """Return what nobody may be shown of the URL of a proxy, in each form that it is sent in."""
+    parts = urlsplit(proxy.reveal())
+    user, password = unquote(parts.username or ""), parts.password or ""
+    return password, unquote(password), f"{user}:{unquote(password)}" if password else ""
+
+
+def _canonical(
+    parts: SplitResult, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None
+) -> str:
+    """Return a base URL in lower case, without a port that goes without saying."""
     host = parts.hostname or ""
-    address = _address(host)
     if address is not None:
         host = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - as IP has it
     usual = 443 if parts.scheme == "https" else 80

@@ -7,20 +7,30 @@ made where theirs is handled and raised where it no longer is.
 
 import asyncio
 import errno
-import os
 import threading
+from typing import Any
 
 import aiohttp
 from yarl import URL
 
-from cfsso.errors import APIConnectionError, CfssoError, InvalidRequestError, WriteState
+from cfsso.errors import CfssoError, InvalidRequestError, WriteState
 from cfsso.transports import _descriptors
-from cfsso.transports._aiohttp_answers import failure, lacks_descriptor, read
-from cfsso.transports._aiohttp_direct import Direct, is_possible, is_watched
-from cfsso.transports._aiohttp_session import NEVER_ROUND, headers, new_session
-from cfsso.transports._call import NEVER, Call, SinkOf, current
+from cfsso.transports._aiohttp_answers import masked, read
+from cfsso.transports._aiohttp_direct import Direct, is_possible
+from cfsso.transports._aiohttp_failures import failure, lacks_descriptor, no_descriptor
+from cfsso.transports._aiohttp_session import (
+    NEVER_ROUND,
+    headers,
+    is_replaced,
+    new_session,
+    once,
+    tells_when_it_sends,
+)
+from cfsso.transports._call import NEVER, Call, current
+from cfsso.transports._closing import close_on
+from cfsso.transports._masking import Masker
 from cfsso.transports._places import LEAST, MOST, Need, Places
-from cfsso.transports._urls import BASE_URL, canonical, check_proxy, checked_base_url
+from cfsso.transports._urls import BASE_URL, check_proxy, checked_base_url, proxy_secrets
 from cfsso.transports.base import Request, Response
 from cfsso.transports.credentials import Credentials, Secret, TokenSource
 
@@ -106,6 +116,8 @@ class AiohttpTransport:
         self._loop: asyncio.AbstractEventLoop | None = getattr(session, "_loop", None)
         self._direct: Direct | None = None
         self._closed = False
+        secret = self._credentials.only_secret
+        self._masker = None if secret is None else self._masker_of(secret)
         # How many there may be shows at the first use.
         self._places: Places | None = None
         self._most_idle = 0
@@ -116,32 +128,67 @@ class AiohttpTransport:
     @property
     def server(self) -> str:
         """The base URL, in its canonical form."""
-        return canonical(self._base_url)
+        return self._base_url
 
     async def send(self, request: Request) -> Response:
         """Send *request* once; see `Transport.send`."""
         places = self._usable_places(request)
-        secret = self._credentials.only_secret
-        if secret is None:
-            secret = await self._look_up(request)
-            # It may have been closed meanwhile.
-            places = self._usable_places(request)
         call = current()
-        outcome = await self._in_place(places, request, secret, call)
-        if outcome is None:
-            outcome = await self._patiently(places, request, secret, call)
+        if call.sent is None:
+            call.sent = False
+        try:
+            secret = self._credentials.only_secret
+            if secret is None:
+                secret = await self._look_up(request)
+                # It may have been closed meanwhile.
+                places = self._usable_places(request)
+            outcome = await self._in_place(places, request, secret, call)
+            if outcome is None:
+                outcome = await self._patiently(places, request, secret, call)
+        except CfssoError:
+            _forget(call)
+            raise
+        if isinstance(outcome, Response) and call.sent:
+            return outcome
+        _forget(call)
         if isinstance(outcome, Response):
             return outcome
         raise outcome
 
     async def aclose(self) -> None:
-        """Close the connections; a session of yours stays open."""
+        """
+        Close the connections; a session of yours stays open.
+
+        Another event loop than the transport's own may ask for it too.
+
+        Raises:
+            InvalidRequestError: That other loop can't now; the message says how to.
+        """
         self._closed = True
+        if self._session is None or self._session is self._theirs:
+            self._session = None
+        elif self._loop in {None, asyncio.get_running_loop()}:
+            await self._close()
+        else:
+            assert self._loop is not None  # noqa: S101 # see above
+            await close_on(self._loop, self._close, self._drop)
+
+    async def _close(self) -> None:
+        if self._session is not None and self._session.connector is not None:
+            # First, as it waits for no farewell over TLS: the loop may have no time for that.
+            await self._session.connector.close()
         if self._direct is not None:
             self._direct.close()
         session, self._session = self._session, None
-        if session is not None and session is not self._theirs:
+        if session is not None:
             await session.close()
+        # What was closed ends in the next turn.
+        await asyncio.sleep(0)
+
+    def _drop(self) -> None:
+        session, self._session, self._direct = self._session, None, None
+        if session is not None:
+            session.detach()
 
     async def _in_place(
         self, places: Places, request: Request, secret: Secret, call: Call
@@ -158,7 +205,7 @@ class AiohttpTransport:
         try:
             if waits:
                 self._usable_places(request)
-            outcome = await self._exchange(request, secret, call.sink)
+            outcome = await self._exchange(request, secret, call)
             if outcome is None:
                 places.shrink()
         finally:
@@ -183,11 +230,7 @@ class AiohttpTransport:
             if outcome is not None:
                 return outcome
             if self._loop.time() >= ends:
-                return APIConnectionError(
-                    f"{request}: no file can be opened: {os.strerror(errno.EMFILE)}",
-                    write=request.write_state(WriteState.NOT_SENT),
-                    request=request,
-                )
+                return no_descriptor(request, sent=call.sent is True)
             tries += 1
 
     def _usable_places(self, request: Request) -> Places:
@@ -229,29 +272,44 @@ class AiohttpTransport:
             raise
 
     async def _exchange(
-        self, request: Request, secret: Secret, sink: SinkOf | None
+        self, request: Request, secret: Secret, call: Call
     ) -> Response | CfssoError | None:
         """Send *request*. None: there was no descriptor, so that it was not."""
+        masker = self._masker or self._masker_of(secret)
         try:
             session = self._session or self._open_session()
-            if self._direct is not None and not is_watched():
-                return await self._direct.send(request, secret, sink)
-            return await self._request(session, request, secret, sink)
+            if self._direct is not None and not is_replaced():
+                outcome = await self._direct.send(request, secret, call, masker)
+            else:
+                outcome = await self._request(session, request, secret, call, masker)
         except Exception as error:  # noqa: BLE001 - nothing foreign leaves
-            return None if lacks_descriptor(error) else failure(error, request)
+            if not call.sent and lacks_descriptor(error):
+                return None
+            return failure(error, request, sent=call.sent is True, mask=masker.text)
         except BaseException as error:  # noqa: BLE001 - raised again
-            # Cancellation passes, without the frames that hold the header.
+            # Cancellation passes, without what holds the header.
+            del masker
             error.__context__ = None
             raise error.with_traceback(None) from None
+        return masked(outcome, masker) if isinstance(outcome, Response) else outcome
+
+    def _masker_of(self, secret: Secret) -> Masker:
+        proxy = () if self._proxy is None else proxy_secrets(self._proxy)
+        return Masker(secret.reveal(), *proxy)
 
     async def _request(
         self,
         session: aiohttp.ClientSession,
         request: Request,
         secret: Secret,
-        sink: SinkOf | None,
+        call: Call,
+        masker: Masker,
     ) -> Response | CfssoError:
         theirs = session._middlewares  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] # nothing public names them, and they still run
+        if not tells_when_it_sends(session):
+            call.sent = True
+        # Servers compress without being asked.
+        more: Any = {} if session.auto_decompress else {"auto_decompress": True}
         async with session.request(
             request.method,
             URL(self._base_url + request.path, encoded=True),
@@ -261,27 +319,21 @@ class AiohttpTransport:
             raise_for_status=False,
             timeout=self._timeout,
             proxy=None if self._proxy is None else self._proxy.reveal(),
-            middlewares=(*theirs, _Once()),
+            middlewares=(*theirs, once(call)),
+            **more,
         ) as answer:
-            outcome = await read(request, answer.status, answer.headers, answer.content, sink)
+            outcome = await read(
+                request, answer.status, answer.headers, answer.content, call.sink, masker
+            )
             if not isinstance(outcome, Response):
                 answer.close()
             return outcome
 
 
-class _Once:
-    """A middleware that stops aiohttp, and other middlewares, from sending a request again."""
-
-    def __init__(self) -> None:
-        self._sent = False
-
-    async def __call__(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        if self._sent:
-            raise aiohttp.ServerDisconnectedError
-        self._sent = True
-        return await handler(request)
+def _forget(call: Call) -> None:
+    """Say no more that nothing was sent: another transport may have the request next."""
+    if not call.sent:
+        call.sent = None
 
 
 def _unusable(request: Request, message: str) -> InvalidRequestError:

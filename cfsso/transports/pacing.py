@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from cfsso import _problems
 from cfsso._headers import BLOCK_SECONDS, quota, remaining
-from cfsso.errors import CfssoError, InvalidRequestError, RateLimitError, WriteState
+from cfsso.errors import (
+    APIConnectionError,
+    CfssoError,
+    InvalidRequestError,
+    RateLimitError,
+    WriteState,
+)
 from cfsso.transports._blocks import BLOCKS, News, is_real
 from cfsso.transports._by_loop import ByLoop
 from cfsso.transports._call import Call, current
@@ -27,6 +33,8 @@ ADDRESS_LIMIT: Final = RateLimit(requests=200, seconds=1.0)
 _LONGEST: Final = 3600.0
 # How often a wait doubles that does not help.
 _DOUBLINGS: Final = 9
+# What keeps a request here, also one that no ``write`` tells of.
+_NEVER_LEFT: Final = frozenset({"name", "connect", "tls", "certificate", "proxy", "files"})
 
 
 class PacingTransport:
@@ -130,7 +138,7 @@ class PacingTransport:
             response = await self._inner.send(request)
         except BaseException as error:
             # It may be on its way, and be counted, for as long as an attempt may last.
-            unsent = call.held or _is_unsent(error)
+            unsent = not call.may_have_left or _is_unsent(error)
             counted = None if unsent else max(loop.time(), begun + self._timeout)
             address.leave(spot, counted)
             lane.leave(place, counted)
@@ -323,6 +331,8 @@ _lanes: Final = _LANES.of
 
 def _is_unsent(error: BaseException) -> bool:
     if isinstance(error, InvalidRequestError):
+        return True
+    if isinstance(error, APIConnectionError) and error.reason in _NEVER_LEFT:
         return True
     return isinstance(error, CfssoError) and error.write is WriteState.NOT_SENT
 

@@ -159,6 +159,7 @@ class RetryingTransport:
         else:
             budget.count_call(call.began)
         retries = limits = 0
+        sent = call.sent
         while True:
             outcome = await self._attempt(request, call, place)
             if isinstance(outcome, Response) and outcome.status < _ERRORS:
@@ -178,6 +179,8 @@ class RetryingTransport:
                 if place is None:
                     break
                 retries += 1
+            # What was sent was not taken up.
+            call.sent = sent
             await self._pause(plan, call, place)
         if isinstance(outcome, CfssoError):
             raise outcome

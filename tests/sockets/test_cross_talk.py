@@ -384,3 +384,41 @@ async def test_connection_in_use_again(
     assert {"told the truth", "doubted"} == client.ends.keys()
     assert 0 == refused.wrongly
     assert AGAIN <= strays
+
+
+@pytest.mark.parametrize("operation", ["update", "create", "delete", "begin_verification"])
+@pytest.mark.parametrize("delay", AGAIN_DELAYS)
+async def test_late_second_answer_to_a_list(
+    monkeypatch: pytest.MonkeyPatch, operation: str, delay: float
+) -> None:
+    """A list that comes a second time, as a write would have it, confirms no write."""
+    monkeypatch.setattr("cfsso.transports._aiohttp_kept._REST", 0.0)
+    strays = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal strays
+        listed = ""
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                method, path = await read_request(reader)
+                if listed:
+                    # The second answer to the list stands where another answer is expected.
+                    strays += 1
+                    writer.write(stray("list", listed, KEEP))
+                    await asyncio.sleep(delay)
+                writer.write(truth(method, path, KEEP))
+                listed = case_of(path) if path.endswith("/sso_connectors") else ""
+
+    async def ask(client: Client) -> None:
+        for _ in range(10):
+            case = client.case()
+            await client.run("list", case)
+            # Reads go there, and see what is no answer to them.
+            await client.run("get", client.case())
+            await client.run("list", case)
+            await client.run(operation, case)
+
+    async with client_of(serve) as client:
+        await asyncio.gather(*(ask(client) for _ in range(4)))
+    assert {"told the truth", "doubted"} >= client.ends.keys()
+    assert 0 < strays

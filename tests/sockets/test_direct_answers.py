@@ -256,7 +256,7 @@ async def test_content_that_failed() -> None:
 
 
 async def test_hung_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that is lost before anything is written on it is closed, and a doubt."""
+    """A connection that is lost before anything is written on it is closed, and leaves no doubt."""
     connect = aiohttp.TCPConnector.connect
 
     async def lost(self: aiohttp.TCPConnector, *args: Any, **options: Any) -> Any:
@@ -270,4 +270,4 @@ async def test_hung_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with lines(OK) as (served, transport):
         with pytest.raises(cfsso.APIConnectionError, match="the connection was lost") as caught:
             await transport.send(patch(ONE))
-    assert (UNKNOWN, []) == (caught.value.write, served.used)
+    assert (cfsso.WriteState.NOT_SENT, []) == (caught.value.write, served.used)

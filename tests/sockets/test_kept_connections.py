@@ -67,9 +67,13 @@ class TestSharing:
         assert [0, 0, 1, 1] == await used(get(ONE), get(TWO), again, get(THREE))
 
     async def test_lists(self) -> None:
-        """Two lists never share a connection, of whatever account; a list and a PATCH may."""
+        """Two lists never share a connection, of whatever account; a list and a read may."""
         other = cfsso.Request("GET", f"/accounts/{'2' * 32}/sso_connectors")
-        assert [0, 0, 1, 2] == await used(LIST, patch(ONE), LIST, other)
+        assert [0, 0, 1, 2] == await used(LIST, get(ONE), LIST, other)
+
+    async def test_a_write_after_a_list(self) -> None:
+        """Where a list went no write goes, whatever came in between, as a list is about all."""
+        assert [0, 0, 1, 1] == await used(LIST, get(ONE), patch(TWO), patch(THREE))
 
     async def test_another_account(self) -> None:
         """A connector of the same id in another account counts as the same."""
