@@ -159,9 +159,13 @@ def run(operation: str, *replies: Any, **options: Any) -> tuple[Any, list[float]
         times.append(asyncio.get_running_loop().time())
         return await send(request)
 
+    async def work() -> Any:
+        """Do it."""
+        return await OPERATIONS[operation](connectors, CONNECTOR, ACCOUNT)
+
     transport.send = timed  # type: ignore[method-assign]
     try:
-        return run_in_virtual_time(OPERATIONS[operation](connectors, CONNECTOR, ACCOUNT)), times
+        return run_in_virtual_time(work()), times
     except cfsso.CfssoError as error:
         return error, times
 
@@ -273,6 +277,7 @@ def test_a_long_wait_is_told(
     )
     assert (f"Error {code}: It failed", "9f03c1d2ab47e6f5") == (error.title, error.ray_id)
     assert [code] == [item.code for item in error.errors]
+    assert error.response is not None
     assert reply.body == error.response.body
     assert f"Cloudflare's edge answered: Error {code}: It failed: What it says" in str(error)
     assert (None if operation in READS else WriteState.REFUSED) is error.write
