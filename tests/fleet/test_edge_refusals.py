@@ -10,9 +10,12 @@ from scripted import failure, respond
 from worlds import Rule, Through, World
 
 import cfsso
+from cfsso._error_json import of_error
+from cfsso._json import plain
+from cfsso._nodes import Node
 from cfsso.fleet import Change, OutcomeStatus, apply, break_glass, plan, read_journal, resume
 from cfsso.fleet import OutcomeStatus as Status
-from cfsso.fleet._plain import of_error, to_error
+from cfsso.fleet._error_nodes import to_error
 
 pytestmark = pytest.mark.virtual_time
 
@@ -53,7 +56,7 @@ def test_a_journal_keeps_who_refused(reply: cfsso.Response) -> None:
     """An error that is read from a journal tells as much of the edge as before."""
     error = of(reply, write=True)
 
-    restored = to_error(of_error(error))
+    restored = to_error(Node(plain(of_error(error))))
 
     names = ("edge", "title", "detail", "retryable", "status", "ray_id", "write")
     assert [getattr(error, name) for name in names] == [getattr(restored, name) for name in names]
