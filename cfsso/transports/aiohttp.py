@@ -51,7 +51,8 @@ class AiohttpTransport:
     newer with the system's certificates. Up to 200 requests are under way at once,
     others wait before their time begins to count; what lets people in has hundreds of
     places of its own. There are fewer if the process may not open as many files, and
-    whatever finds no file descriptor left is sent as soon as there is one.
+    whatever finds no file descriptor left is sent as soon as there is one. An answer that
+    repeats the token, or the password of the proxy, is passed on without it.
 
     Args:
         api_token:
@@ -60,7 +61,8 @@ class AiohttpTransport:
         base_url: https, or http on this machine.
         session:
             Yours: its TLS, proxy, cookie and middleware settings hold, and it is
-            never closed here. Each request has a connection of its own then. Give it
+            never closed here. Each request has a connection of its own then, and a trace
+            of ours is added, to know when a request leaves. Give it
             a connector with ``force_close=True``, since a connection that others used
             may hold an answer of theirs. Without it there is one with the settings above.
         timeout:
