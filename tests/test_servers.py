@@ -6,7 +6,7 @@ import pytest
 
 import cfsso
 from cfsso.testing import FaultyTransport
-from cfsso.transports._urls import canonical
+from cfsso.transports._urls import checked_base_url
 
 TOKEN = "t" * 40
 
@@ -32,7 +32,7 @@ def cloud() -> cfsso.CloudflareEmulator:
 )
 def test_one_spelling(url: str, expected: str) -> None:
     """What leads to the same server is spelled the same."""
-    assert expected == canonical(url)
+    assert expected == checked_base_url(url)
 
 
 async def test_the_real_one() -> None:

@@ -7,24 +7,16 @@ made where theirs is handled and raised where it no longer is.
 
 import asyncio
 import errno
-from typing import Any
 
 import aiohttp
-from yarl import URL
 
 from cfsso.errors import CfssoError, InvalidRequestError, WriteState
 from cfsso.transports import _descriptors
-from cfsso.transports._aiohttp_answers import masked, read
+from cfsso.transports._aiohttp_answers import masked
+from cfsso.transports._aiohttp_by_session import BySession
 from cfsso.transports._aiohttp_direct import Direct, is_possible
 from cfsso.transports._aiohttp_failures import failure, lacks_descriptor, no_descriptor
-from cfsso.transports._aiohttp_session import (
-    NEVER_ROUND,
-    headers,
-    is_replaced,
-    new_session,
-    once,
-    tells_when_it_sends,
-)
+from cfsso.transports._aiohttp_session import NEVER_ROUND, is_replaced, new_session
 from cfsso.transports._call import NEVER, Call, current
 from cfsso.transports._closing import close_on
 from cfsso.transports._masking import Masker
@@ -276,7 +268,8 @@ class AiohttpTransport:
             if self._direct is not None and not is_replaced():
                 outcome = await self._direct.send(request, secret, call, masker)
             else:
-                outcome = await self._request(session, request, secret, call, masker)
+                way = BySession(session, self._base_url, self._timeout, self._proxy)
+                outcome = await way.send(request, secret, call, masker)
         except Exception as error:  # noqa: BLE001 - nothing foreign leaves
             if not call.sent and lacks_descriptor(error):
                 return None
@@ -291,38 +284,6 @@ class AiohttpTransport:
     def _masker_of(self, secret: Secret) -> Masker:
         proxy = () if self._proxy is None else proxy_secrets(self._proxy)
         return Masker(secret.reveal(), *proxy)
-
-    async def _request(
-        self,
-        session: aiohttp.ClientSession,
-        request: Request,
-        secret: Secret,
-        call: Call,
-        masker: Masker,
-    ) -> Response | CfssoError:
-        theirs = session._middlewares  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] # nothing public names them, and they still run
-        if not tells_when_it_sends(session):
-            call.sent = True
-        # Servers compress without being asked.
-        more: Any = {} if session.auto_decompress else {"auto_decompress": True}
-        async with session.request(
-            request.method,
-            URL(self._base_url + request.path, encoded=True),
-            data=request.body,
-            headers=headers(request, secret),
-            allow_redirects=False,
-            raise_for_status=False,
-            timeout=self._timeout,
-            proxy=None if self._proxy is None else self._proxy.reveal(),
-            middlewares=(*theirs, once(call)),
-            **more,
-        ) as answer:
-            outcome = await read(
-                request, answer.status, answer.headers, answer.content, call.sink, masker
-            )
-            if not isinstance(outcome, Response):
-                answer.close()
-            return outcome
 
 
 def _forget(call: Call) -> None:
