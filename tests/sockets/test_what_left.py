@@ -168,6 +168,22 @@ class TestForeign:
         assert WriteState.NOT_SENT is error.write
 
 
+async def test_text_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that can't be shown is named all the same."""
+
+    class OddError(Exception):
+        def __str__(self) -> str:
+            raise LookupError
+
+    async def fail(*_args: object, **_options: object) -> None:
+        raise OddError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", fail)
+    async with by(WAYS[0], NOWHERE) as transport:
+        with pytest.raises(cfsso.APIConnectionError, match="the request failed: OddError"):
+            await transport.send(PATCH)
+
+
 async def test_netrc(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     """A session that reads credentials from netrc is named, and nothing is sent."""
     netrc = tmp_path / "netrc"
@@ -212,6 +228,26 @@ async def test_middleware(request_: cfsso.Request, *, sends: bool) -> None:
             await transport.send(request_)
     assert (WriteState.UNKNOWN if sends else WriteState.NOT_SENT) is caught.value.write
     assert 1 + sends == len(seen)
+
+
+async def test_middleware_that_answers_itself() -> None:
+    """An answer that a middleware of the caller's has from elsewhere is one, and ends the request."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(http(b"{}"))
+
+    async def answer(
+        request: aiohttp.ClientRequest, _handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        return await request.session.get(request.url / "kept", middlewares=())
+
+    async with (
+        raw_server(serve) as url,
+        aiohttp.ClientSession(middlewares=(answer,)) as session,
+        by("own connections", url, session=session) as transport,
+    ):
+        assert b"{}" == (await transport.send(DELETE)).body
 
 
 @pytest.mark.parametrize("seconds", [0.2, 30.0])
