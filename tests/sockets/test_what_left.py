@@ -231,7 +231,7 @@ async def test_middleware(request_: cfsso.Request, *, sends: bool) -> None:
 
 
 async def test_middleware_that_answers_itself() -> None:
-    """An answer that a middleware of the caller's has from elsewhere is one, and ends the request."""
+    """An answer that a middleware has from elsewhere is one, though nothing was sent."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
