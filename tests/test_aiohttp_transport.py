@@ -2,6 +2,8 @@
 
 import asyncio
 import pathlib
+import socket
+import ssl
 import sys
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -407,6 +409,7 @@ def foreign() -> Iterator[type[Exception]]:
             yield kind
             waiting += kind.__subclasses__()
     yield from (RuntimeError, AssertionError, UnicodeError)
+    yield from (ssl.SSLError, ssl.SSLCertVerificationError, socket.gaierror)
 
 
 class TestFailures:

@@ -179,3 +179,47 @@ def test_a_session_of_the_caller() -> None:
     asyncio.run(transports[0].aclose())
     with pytest.raises(cfsso.InvalidRequestError, match="closed"):
         asyncio.run(transports[0].send(REQUESTS[0]))
+
+
+class Changing:
+    """A loop that goes on, or is closed, in the very moment in which it is asked."""
+
+    def __init__(self, *, running: bool, closed: bool) -> None:
+        self.running = running
+        self.closed = False
+        self._closes = closed
+
+    def is_running(self) -> bool:
+        """Return what was so a moment ago."""
+        return self.running
+
+    def is_closed(self) -> bool:
+        """Return whether it was closed."""
+        return self.closed
+
+    def refuse(self, *_args: object, **_options: object) -> None:
+        """Refuse to do anything."""
+        self.closed = self._closes
+        raise RuntimeError
+
+    run_until_complete = call_soon_threadsafe = refuse
+
+
+@pytest.mark.parametrize(
+    ("running", "closed", "dropped"), [(True, True, 1), (False, True, 1), (False, False, 0)]
+)
+async def test_a_loop_that_changes(*, running: bool, closed: bool, dropped: int) -> None:
+    """Whatever a loop does meanwhile, all is let go of, or it is said that it is not."""
+    loop: Any = Changing(running=running, closed=closed)
+    drops: list[int] = []
+
+    async def close() -> None:
+        raise AssertionError
+
+    closing = _closing.close_on(loop, close, lambda: drops.append(1))
+    if dropped:
+        await closing
+    else:
+        with pytest.raises(cfsso.InvalidRequestError, match="run_until_complete"):
+            await closing
+    assert dropped == len(drops)

@@ -138,6 +138,7 @@ SAME: dict[str, dict[str, Any]] = {
     "a mapping": {"api_token": {ACCOUNT: TOKEN}},
     "a callable": {"api_token": lambda _account_id: TOKEN},
     "a slash": {"slash": True},
+    "another spelling": {"spelling": True},
     "other bounds": {"deadline": 5.0, "timeout": 5.0},
 }
 OTHERS: dict[str, dict[str, Any]] = {
@@ -149,10 +150,13 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 def addressed(place: Place, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options with the URL that they stand for."""
-    known = {name: value for name, value in options.items() if name not in {"slash", "path"}}
+    marks = {"slash", "path", "spelling"}
+    known = {name: value for name, value in options.items() if name not in marks}
     url = place.url
     if "slash" in options:
         url += "/"
+    if "spelling" in options:
+        url = url.replace("http:", "HTTP:").replace("localhost", "LocalHost")
     if "path" in options:
         # The emulator has nothing there, and says so.
         url = url.removesuffix(PREFIX)

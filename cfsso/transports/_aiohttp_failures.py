@@ -145,7 +145,10 @@ def _named(cause: BaseException) -> str:
         cause = cause.__cause__
     if type(cause).__module__.startswith("aiohttp") or type(cause) is TimeoutError:
         return ""
-    text = str(cause)
+    try:
+        text = str(cause)
+    except Exception:  # noqa: BLE001 - it may be of anybody's making
+        text = ""
     if text.startswith(_CLASH):
         text = "netrc has credentials for this host: make the session without trust_env"
     elif not _WORDS.fullmatch(text):

@@ -110,6 +110,7 @@ def once(call: Call) -> aiohttp.ClientMiddlewareType:
     async def pass_on(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
+        """Pass *request* on, once."""
         nonlocal passed
         if passed:
             raise aiohttp.ServerDisconnectedError

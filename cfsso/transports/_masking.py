@@ -29,12 +29,15 @@ _MASKED: Final = MASKED.encode()
 _SHARED: Final = (0, 2, 3)
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 # A form is spelled out so far; what comes then is like it, whatever it is.
-_SPELLED: Final = 24
+_SPELLED: Final = 16
 # Bytes of one character, at most; the repetitions below are bounded so that nothing takes long.
 _LONGEST: Final = 64
 _ALPHANUMERIC: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _HEX: Final = "3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]"
 _DECIMAL: Final = "4[89]|5[0-7]|6[5-9]|[78][0-9]|90|9[7-9]|1[01][0-9]|12[0-2]"
+_NUMBER: Final = r"(?:#|%(?:25){0,4}23)"
+_SEMICOLON: Final = r"(?:;|%(?:25){0,4}3[Bb])?"
+_BACKSLASHES: Final = r"(?:\\|%(?:25){0,4}5[Cc]){0,7}"
 _ANY: Final = r"(?:\\{1,8}(?:u00|x)[0-9A-Fa-f]{2}|%(?:25){0,4}[0-9A-Fa-f]{2}|&#?\w{1,8};|[!-~])"
 
 
@@ -148,7 +151,7 @@ def _escapes(punctuation: frozenset[int]) -> re.Pattern[bytes]:
     decimal = "|".join([_DECIMAL, *map(str, others)])
     names = [name for code in others for name in _names(code)]
     plain = [re.escape(chr(code)) for code in others]
-    return re.compile("|".join(_escaped(digits, decimal, names, plain)).encode("latin-1"))
+    return re.compile(_escaped(f"(?:{digits})", f"(?:{decimal})", names, plain).encode("latin-1"))
 
 
 @cache
@@ -156,7 +159,7 @@ def _character(code: int) -> str:
     """Return a pattern of one character, escaped or not."""
     plain = re.escape(chr(code))
     alone = [] if code in _ALPHANUMERIC else [plain]
-    return f"(?:{'|'.join([plain, *_escaped(_hex(code), str(code), _names(code), alone)])})"
+    return f"(?:{plain}|{_escaped(_hex(code), str(code), _names(code), alone)})"
 
 
 def _spelled(form: bytes) -> str:
@@ -166,9 +169,9 @@ def _spelled(form: bytes) -> str:
     return spelled if rest <= 0 else f"{spelled}{_ANY}{{0,{rest}}}"
 
 
-def _escaped(digits: str, decimal: str, names: Iterable[str], plain: Iterable[str]) -> list[str]:
+def _escaped(digits: str, decimal: str, names: Iterable[str], plain: Iterable[str]) -> str:
     r"""
-    Return patterns of what stands for characters, each with another first character.
+    Return a pattern of what stands for characters; what it begins with tells its parts apart.
 
     Args:
         digits: Their codes in hexadecimal, as a pattern.
@@ -176,15 +179,13 @@ def _escaped(digits: str, decimal: str, names: Iterable[str], plain: Iterable[st
         names: Their names in HTML.
         plain: What they are after a backslash.
     """
-    number = f"[xX]0{{0,4}}(?:{digits})|0{{0,4}}(?:{decimal})"
-    entity = "|".join([f"(?:#|%(?:25){{0,4}}23)(?:{number})", *names])
-    entity = f"(?:amp;){{0,4}}(?:{entity})(?:;|%(?:25){{0,4}}3[Bb])?"
-    codes = [f"(?:u00|x|U000000)(?:{digits})", f"u0025(?:25){{0,4}}(?:{digits})"]
-    backslash = "|".join([*codes, f"u0026{entity}", *plain])
-    more = r"(?:\\|%(?:25){0,4}5[Cc]){0,7}"
-    percent = f"(?:u00)?(?:{digits})|26{entity}|5[Cc]{more}(?:{backslash})"
-    ampersand = f"{entity}|(?:amp;){{0,4}}(?:#92|#[xX]5[Cc]|bsol);(?:{backslash})"
-    return [rf"\\{{1,8}}(?:{backslash})", f"%(?:25){{0,4}}(?:{percent})", f"&(?:{ampersand})"]
+    entity = "|".join([f"{_NUMBER}(?:[xX]0{{0,4}}{digits}|0{{0,4}}{decimal})", *names])
+    entity = f"(?:amp;){{0,4}}(?:{entity}){_SEMICOLON}"
+    code = "|".join([f"(?:u00|x|U000000){digits}", *plain])
+    backslash = f"{code}|u0025(?:25){{0,4}}{digits}|u0026{entity}"
+    percent = f"(?:u00)?{digits}|26{entity}|5[Cc]{_BACKSLASHES}(?:{code})"
+    ampersand = f"{entity}|(?:amp;){{0,4}}(?:#92|#[xX]5[Cc]|bsol);(?:{code})"
+    return rf"\\{{1,8}}(?:{backslash})|%(?:25){{0,4}}(?:{percent})|&(?:{ampersand})"
 
 
 def _hex(code: int) -> str:

@@ -8,24 +8,16 @@ made where theirs is handled and raised where it no longer is.
 import asyncio
 import errno
 import threading
-from typing import Any
 
 import aiohttp
-from yarl import URL
 
 from cfsso.errors import CfssoError, InvalidRequestError, WriteState
 from cfsso.transports import _descriptors
-from cfsso.transports._aiohttp_answers import masked, read
+from cfsso.transports._aiohttp_answers import masked
+from cfsso.transports._aiohttp_by_session import BySession
 from cfsso.transports._aiohttp_direct import Direct, is_possible
 from cfsso.transports._aiohttp_failures import failure, lacks_descriptor, no_descriptor
-from cfsso.transports._aiohttp_session import (
-    NEVER_ROUND,
-    headers,
-    is_replaced,
-    new_session,
-    once,
-    tells_when_it_sends,
-)
+from cfsso.transports._aiohttp_session import NEVER_ROUND, is_replaced, new_session
 from cfsso.transports._call import NEVER, Call, current
 from cfsso.transports._closing import close_on
 from cfsso.transports._masking import Masker
@@ -54,7 +46,8 @@ class AiohttpTransport:
     newer with the system's certificates. Up to 200 requests are under way at once,
     others wait before their time begins to count; what lets people in has hundreds of
     places of its own. There are fewer if the process may not open as many files, and
-    whatever finds no file descriptor left is sent as soon as there is one.
+    whatever finds no file descriptor left is sent as soon as there is one. An answer that
+    repeats the token, or the password of the proxy, is passed on without it.
 
     Args:
         api_token:
@@ -63,7 +56,8 @@ class AiohttpTransport:
         base_url: https, or http on this machine.
         session:
             Yours: its TLS, proxy, cookie and middleware settings hold, and it is
-            never closed here. Each request has a connection of its own then. Give it
+            never closed here. Each request has a connection of its own then, and a trace
+            of ours is added, to know when a request leaves. Give it
             a connector with ``force_close=True``, since a connection that others used
             may hold an answer of theirs. Without it there is one with the settings above.
         timeout:
@@ -281,7 +275,8 @@ class AiohttpTransport:
             if self._direct is not None and not is_replaced():
                 outcome = await self._direct.send(request, secret, call, masker)
             else:
-                outcome = await self._request(session, request, secret, call, masker)
+                way = BySession(session, self._base_url, self._timeout, self._proxy)
+                outcome = await way.send(request, secret, call, masker)
         except Exception as error:  # noqa: BLE001 - nothing foreign leaves
             if not call.sent and lacks_descriptor(error):
                 return None
@@ -296,38 +291,6 @@ class AiohttpTransport:
     def _masker_of(self, secret: Secret) -> Masker:
         proxy = () if self._proxy is None else proxy_secrets(self._proxy)
         return Masker(secret.reveal(), *proxy)
-
-    async def _request(
-        self,
-        session: aiohttp.ClientSession,
-        request: Request,
-        secret: Secret,
-        call: Call,
-        masker: Masker,
-    ) -> Response | CfssoError:
-        theirs = session._middlewares  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] # nothing public names them, and they still run
-        if not tells_when_it_sends(session):
-            call.sent = True
-        # Servers compress without being asked.
-        more: Any = {} if session.auto_decompress else {"auto_decompress": True}
-        async with session.request(
-            request.method,
-            URL(self._base_url + request.path, encoded=True),
-            data=request.body,
-            headers=headers(request, secret),
-            allow_redirects=False,
-            raise_for_status=False,
-            timeout=self._timeout,
-            proxy=None if self._proxy is None else self._proxy.reveal(),
-            middlewares=(*theirs, once(call)),
-            **more,
-        ) as answer:
-            outcome = await read(
-                request, answer.status, answer.headers, answer.content, call.sink, masker
-            )
-            if not isinstance(outcome, Response):
-                answer.close()
-            return outcome
 
 
 def _forget(call: Call) -> None:

@@ -168,6 +168,22 @@ class TestForeign:
         assert WriteState.NOT_SENT is error.write
 
 
+async def test_text_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that can't be shown is named all the same."""
+
+    class OddError(Exception):
+        def __str__(self) -> str:
+            raise LookupError
+
+    async def fail(*_args: object, **_options: object) -> None:
+        raise OddError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", fail)
+    async with by(WAYS[0], NOWHERE) as transport:
+        with pytest.raises(cfsso.APIConnectionError, match="the request failed: OddError"):
+            await transport.send(PATCH)
+
+
 async def test_netrc(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     """A session that reads credentials from netrc is named, and nothing is sent."""
     netrc = tmp_path / "netrc"
@@ -177,11 +193,9 @@ async def test_netrc(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) ->
         aiohttp.ClientSession(trust_env=True) as session,
         by("own connections", NOWHERE, session=session) as transport,
     ):
-        with pytest.raises(
-            cfsso.APIConnectionError, match="make the session without trust_env"
-        ) as e:
+        with pytest.raises(cfsso.APIConnectionError, match="without trust_env") as caught:
             await transport.send(PATCH)
-    assert (WriteState.NOT_SENT, False) == (e.value.write, e.value.retryable)
+    assert (WriteState.NOT_SENT, False) == (caught.value.write, caught.value.retryable)
 
 
 @pytest.mark.parametrize("request_", [PATCH, DELETE, POST], ids=str)
@@ -216,10 +230,30 @@ async def test_middleware(request_: cfsso.Request, *, sends: bool) -> None:
     assert 1 + sends == len(seen)
 
 
-@pytest.mark.parametrize("timeout", [0.2, 30.0])
-async def test_proxy_that_never_connects(monkeypatch: pytest.MonkeyPatch, timeout: float) -> None:
+async def test_middleware_that_answers_itself() -> None:
+    """An answer that a middleware has from elsewhere is one, though nothing was sent."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(http(b"{}"))
+
+    async def answer(
+        request: aiohttp.ClientRequest, _handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        return await request.session.get(request.url / "kept", middlewares=())
+
+    async with (
+        raw_server(serve) as url,
+        aiohttp.ClientSession(middlewares=(answer,)) as session,
+        by("own connections", url, session=session) as transport,
+    ):
+        assert b"{}" == (await transport.send(DELETE)).body
+
+
+@pytest.mark.parametrize("seconds", [0.2, 30.0])
+async def test_proxy_that_never_connects(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """A proxy that does not answer has passed on nothing, however the time was divided."""
-    if timeout > 1:
+    if seconds > 1:
         monkeypatch.setattr("cfsso.transports.aiohttp._CONNECT_SECONDS", 0.2)
 
     async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -227,7 +261,7 @@ async def test_proxy_that_never_connects(monkeypatch: pytest.MonkeyPatch, timeou
 
     async with raw_server(serve) as proxy:
         transport = cfsso.AiohttpTransport(
-            TOKEN, base_url="https://localhost:9", proxy=proxy, timeout=timeout
+            TOKEN, base_url="https://localhost:9", proxy=proxy, timeout=seconds
         )
         async with contextlib.aclosing(transport):
             with pytest.raises(cfsso.APITimeoutError, match="no connection in time") as caught:
@@ -327,11 +361,14 @@ async def test_another_try_by_somebody_else() -> None:
         async def aclose(self) -> None:
             """Nothing to close."""
 
-    async with raw_server(serve) as url:
-        async with by(WAYS[0], url) as transport, by(WAYS[0], NOWHERE) as other:
-            connectors = cfsso.AsyncSSOConnectors(Again(), deadline=0.3)
-            with pytest.raises(cfsso.APITimeoutError) as caught:
-                await connectors.delete(CONNECTOR, account_id=ACCOUNT)
+    async with (
+        raw_server(serve) as url,
+        by(WAYS[0], url) as transport,
+        by(WAYS[0], NOWHERE) as other,
+    ):
+        connectors = cfsso.AsyncSSOConnectors(Again(), deadline=0.3)
+        with pytest.raises(cfsso.APITimeoutError) as caught:
+            await connectors.delete(CONNECTOR, account_id=ACCOUNT)
     assert (WriteState.UNKNOWN, 1) == (caught.value.write, connections)
 
 
