@@ -1,5 +1,6 @@
 """Nothing that can lock people out happens without a yes."""
 
+import os
 import sys
 
 import click
@@ -8,6 +9,8 @@ from cfsso._text import printable
 from cfsso.cli.options import Settings
 
 _LINE = 2000
+# Seconds after which it is seen whether a signal came.
+_GLANCE = 0.2
 
 
 def need_terminal(command: str) -> None:
@@ -30,7 +33,7 @@ def need_terminal(command: str) -> None:
 def ask_for(word: str, question: str) -> bool:
     """Ask on the terminal for *word* itself, in letters of either case; no other is a yes."""
     click.echo(f"{printable(question, _LINE)} Type {word} to go on: ", nl=False, err=True)
-    answer = sys.stdin.readline()
+    answer = _line()
     if not answer:
         click.echo(err=True)
     return answer.strip().lower() == word.lower()
@@ -43,7 +46,18 @@ def ask(question: str) -> bool:
     Not by click, which writes part of its prompt to stdout.
     """
     click.echo(f"{printable(question, _LINE)} [y/N] ", nl=False, err=True)
-    answer = sys.stdin.readline()
+    answer = _line()
     if not answer:
         click.echo(err=True)
     return answer.strip().lower() in {"y", "yes"}
+
+
+def _line() -> str:
+    """Return the next line of stdin; empty: it has ended."""
+    if os.name == "posix" and sys.stdin.isatty():
+        import select
+
+        # A signal in the moment before a read does not end it; this is over soon.
+        while not select.select([sys.stdin], [], [], _GLANCE)[0]:
+            pass
+    return sys.stdin.readline()

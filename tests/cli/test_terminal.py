@@ -2,14 +2,18 @@
 
 import json
 import os
+import pty
 import re
+import select
 import signal
+import sys
 from typing import Any
 
 import pytest
 from screens import SECONDS
 
 import cfsso
+from cfsso.cli import asking
 
 
 @pytest.fixture
@@ -49,9 +53,31 @@ def test_ctrl_c_at_a_question_sends_nothing(cloud: Any, on_terminal: Any) -> Non
     screen.wait_for("[y/N] ")
     screen.type("\x03")
 
-    assert 130 == screen.end(again="\x03")
+    assert 130 == screen.end()
     assert screen.text.endswith("cfsso: interrupted\r\n")
     assert "Traceback" not in screen.text
+
+
+def test_a_signal_just_before_a_question_is_read_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While nothing is typed the command looks again and again whether a signal came."""
+    ours, theirs = pty.openpty()
+    real, looks = select.select, list[object]()
+
+    def typed_late(*args: Any) -> Any:
+        looks.append(args)
+        if len(looks) == 2:
+            os.write(ours, b"y\n")
+        return real(*args) if len(looks) > 2 else ([], [], [])
+
+    monkeypatch.setattr(select, "select", typed_late)
+    with os.fdopen(theirs) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        assert asking.ask("Sure?")
+    os.close(ours)
+
+    assert 3 == len(looks)
 
 
 def test_the_bar_moves_and_ctrl_c_stops_the_run(cloud: Any, slow: str, on_terminal: Any) -> None:

@@ -66,21 +66,11 @@ class Screen:
         """Type *keys*."""
         os.write(self.terminal, keys.encode())
 
-    def end(self, again: str = "") -> int:
-        """
-        Read to the end, leave out which server it was, and return the exit code.
-
-        Args:
-            again: Keys to type once more after a while, as a person would: a signal that comes
-                in the moment before a process reads does not interrupt the reading.
-        """
-        begun = time.monotonic()
+    def end(self) -> int:
+        """Read to the end, leave out which server it was, and return the exit code."""
+        deadline = time.monotonic() + SECONDS
         while self._read():
-            took = time.monotonic() - begun
-            assert took < SECONDS, self.text
-            if again and took > SECONDS / 6:
-                self.type(again)
-                again = ""
+            assert time.monotonic() < deadline, self.text
         self.text = banners.without(self.text)
         return self.process.wait(SECONDS)
 
