@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 
@@ -21,6 +22,16 @@ PREFIX = "/client/v4"
 """Where the API begins, as at Cloudflare."""
 
 logger = logging.getLogger(__name__)
+
+
+def _is_a_failure(record: logging.LogRecord) -> bool:
+    """Whether a record tells of more than a request that is no HTTP, or a client that is gone."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | ConnectionError)
+
+
+_server_logger = logging.getLogger(f"{__name__}.server")
+_server_logger.addFilter(_is_a_failure)
 
 # What real answers carry besides; values mean nothing and nobody should keep them.
 _OTHERS = (
@@ -76,7 +87,7 @@ async def serving(
     Raises:
         OSError: The address can't be had.
     """
-    runner = web.AppRunner(app(cloud), access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(app(cloud), access_log=None, logger=_server_logger, shutdown_timeout=0.5)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
