@@ -56,6 +56,9 @@ class Accounts:
         Raises:
             InvalidRequestError: No sequence of requests could lead to it.
         """
+        if connector.id in self.connector_ids:
+            msg = "its id must be unique among connectors"
+            raise InvalidRequestError(msg)
         if connector.enabled:
             if connector.status != "verified":
                 msg = "enabled must be false until verification.status is verified"

@@ -6,17 +6,19 @@ from typing import Any, Final
 
 from cfsso._text import printable
 
+_REFERENCE: Final = "https://developers.cloudflare.com/api/resources"
+
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def success(**members: Any) -> bytes:
-    """Return a success envelope with *members*; without ``result`` if not given."""
-    return _encode({"success": True, "errors": [], "messages": [], **members}).encode()
+    """Return a success envelope after *members*; without ``result`` if not given."""
+    return _encode({**members, "success": True, "errors": [], "messages": []}).encode()
 
 
 def success_with(result: str) -> bytes:
     """Return a success envelope with a *result* that is JSON already."""
-    return f'{{"success":true,"errors":[],"messages":[],"result":{result}}}'.encode()
+    return f'{{"result":{result},"success":true,"errors":[],"messages":[]}}'.encode()
 
 
 class RefusedError(Exception):
@@ -89,9 +91,10 @@ def invalid_token() -> RefusedError:
     return RefusedError(401, _item(1000, "Invalid API Token"))
 
 
-def forbidden() -> RefusedError:
-    """A token that does not reach this account."""
-    return RefusedError(403, _item(10000, "Authentication error"))
+def forbidden(page: str) -> RefusedError:
+    """A token that may not do this here; *page* is the operation's in the API reference."""
+    item = _item(10000, "Forbidden")
+    return RefusedError(403, {**item, "documentation_url": f"{_REFERENCE}/{page}"})
 
 
 def too_many() -> RefusedError:

@@ -8,6 +8,7 @@ from cfsso.emulator.records import IDENTIFIER
 from cfsso.errors import InvalidRequestError
 from cfsso.models import VerificationStatus
 
+PERMISSIONS: Final = ("read", "write")
 STATUSES: Final = tuple(status.value for status in VerificationStatus if status != "unknown")
 
 
@@ -59,10 +60,10 @@ def identifiers(values: Any, name: str) -> tuple[str, ...]:
     return tuple(identifier(value, name) for value in values)
 
 
-def status(value: Any, name: str) -> str:
-    """Return *value*, as a plain string, if it is a state of verification."""
-    if value not in STATUSES:
-        raise wrong(name, f"one of {', '.join(STATUSES)}")
+def one_of(choices: tuple[str, ...], value: Any, name: str) -> str:
+    """Return *value*, as a plain string, if it is one of *choices*."""
+    if value not in choices:
+        raise wrong(name, f"one of {', '.join(choices)}")
     return str(value)
 
 

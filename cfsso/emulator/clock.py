@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from cfsso.errors import InvalidRequestError
 
-TICKS: Final = 10_000
-"""Ticks in a second: the API shows four fractional digits."""
+TICKS: Final = 1_000_000
+"""Ticks in a second: the API shows six fractional digits."""
 
 SLACK: Final = 1e-6
 """Seconds that sums of floats may be off; what is due within it is due now."""
@@ -26,8 +26,9 @@ _MONTHS: Final = (
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _TICK: Final = dt.timedelta(seconds=1) / TICKS
 
-# The last tick that has a date.
-_END: Final = 253_402_300_799 * TICKS + TICKS - 1
+# The end of the calendar in seconds, and the last tick before it.
+_END: Final = 253_402_300_800
+_LAST: Final = _END * TICKS - 1
 
 
 class Clock:
@@ -43,7 +44,8 @@ class Clock:
     __slots__ = ("_epoch", "_loop", "_offset", "elapsed")
 
     def __init__(self) -> None:
-        self._epoch = time.time()
+        # In ticks, since sums of floats would be off by one now and then.
+        self._epoch = time.time_ns() * TICKS // 1_000_000_000
         self.elapsed = 0.0
         self._loop: Any = None
         self._offset = 0.0
@@ -69,11 +71,11 @@ class Clock:
 
     def date(self) -> str:
         """Return the wall clock as the ``Date`` of an answer has it (RFC 9110)."""
-        return _date(int(min(self._epoch + self.elapsed, _END // TICKS)))
+        return _date(self._ticks(self.elapsed) // TICKS)
 
     def wall(self) -> dt.datetime:
         """Return the wall clock."""
-        return dt.datetime.fromtimestamp(min(self._epoch + self.elapsed, _END // TICKS), dt.UTC)
+        return _EPOCH + self._ticks(self.elapsed) * _TICK
 
     def advance(self, seconds: float) -> None:
         """
@@ -95,12 +97,15 @@ class Clock:
             after: The stamp before. ``None``: there is none.
             at: Seconds since the beginning. ``None``: the present.
         """
-        seconds = self._epoch + (self.elapsed if at is None else at)
-        ticks = int(min(seconds * TICKS, _END))
+        ticks = self._ticks(self.elapsed if at is None else at)
         if after is not None:
             earlier = dt.datetime.fromisoformat(after) - _EPOCH
             ticks = max(ticks, earlier // _TICK + 1)
-        return _stamp(min(ticks, _END))
+        return _stamp(min(ticks, _LAST))
+
+    def _ticks(self, seconds: float) -> int:
+        ticks = self._epoch + round(seconds * TICKS) if seconds < _END else _LAST
+        return ticks if ticks < _LAST else _LAST  # noqa: FURB136 - cheaper than min()
 
 
 # Most requests are of the same tick as the one before, or of the same second; and what is
@@ -108,7 +113,7 @@ class Clock:
 @functools.lru_cache(maxsize=1)
 def _stamp(ticks: int) -> str:
     second, fraction = divmod(ticks, TICKS)
-    return f"{_iso(second)}.{fraction:04d}Z"
+    return f"{_iso(second)}.{fraction:06d}Z"
 
 
 @functools.lru_cache(maxsize=1)

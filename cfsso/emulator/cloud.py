@@ -10,14 +10,14 @@ from cfsso.emulator.accounts import Accounts
 from cfsso.emulator.clock import Clock
 from cfsso.emulator.factory import Factory
 from cfsso.emulator.limits import Limiter
+from cfsso.emulator.log import Log, LoggedRequest
 from cfsso.emulator.operations import Operations
-from cfsso.emulator.service import LoggedRequest, Service
+from cfsso.emulator.service import Service
 from cfsso.errors import InvalidRequestError
-from cfsso.models import SSOConnector
+from cfsso.models import UNSET, SSOConnector, Unset
 from cfsso.transports.base import RateLimit, Request, Response
 
 _DEFAULT_LIMIT: Final = RateLimit()
-_TOKEN_STATUSES: Final = ("active", "disabled", "expired")
 
 
 class CloudflareEmulator:
@@ -32,7 +32,8 @@ class CloudflareEmulator:
         latency: Seconds by which transports delay an answer; the work is done then.
         poll: Seconds between two looks into DNS for a pending connector.
         seed: Makes ids and codes the same each time.
-        log: How many requests `requests` holds, the last ones; ``None``: all.
+        log: How many requests `requests` holds, the last ones; ``None``: all. Unless
+            given, all of them, and behind a port the last 10,000.
 
     Attributes:
         latency: See above.
@@ -49,17 +50,14 @@ class CloudflareEmulator:
         latency: float = 0.0,
         poll: float = 1.0,
         seed: int | None = None,
-        log: int | None = None,
+        log: int | Unset | None = UNSET,
     ) -> None:
         # Not above, since it is slow to load.
         from random import Random
 
-        if not _is(rate_limit, RateLimit, type(None)):
-            raise checks.wrong("rate_limit", "a RateLimit or None")
-        if not _is(seed, int, type(None)):
+        if seed is not None and not _is(seed, int):
             raise checks.wrong("seed", "a whole number or None")
-        if log is not None and (type(log) is not int or log < 0):
-            raise checks.wrong("log", "a whole number from 0, or None")
+        self._log = Log(log)
         self.latency = checks.seconds(latency, "latency")
         draw = Random(seed).getrandbits  # noqa: S311  (ids of an emulator)
         self._clock = Clock()
@@ -74,7 +72,7 @@ class CloudflareEmulator:
             limiter=Limiter(rate_limit),
             tokens=self._tokens,
             draw=draw,
-            log=log,
+            log=self._log,
         )
 
     def __repr__(self) -> str:
@@ -106,11 +104,8 @@ class CloudflareEmulator:
             InvalidRequestError: The file can't be read, or holds no such state.
         """
         data = state.read(path)
-        try:
+        with state.naming(state.shown(path)):
             return cls.from_state(data, **options)
-        except InvalidRequestError as error:
-            msg = f"{state.shown(path)}: {error}"
-        raise InvalidRequestError(msg)
 
     def to_state(self) -> dict[str, Any]:
         """Return all accounts, DNS texts and tokens; the tokens in clear."""
@@ -145,7 +140,11 @@ class CloudflareEmulator:
     @property
     def requests(self) -> list[LoggedRequest]:
         """What was answered, in order, as much as *log* says; clear it when you like."""
-        return self._service.requests
+        return self._log.requests
+
+    def bound_log(self, limit: int) -> None:
+        """Keep the last *limit* requests from now on, unless *log* was given."""
+        self._log.bound(limit)
 
     @property
     def dns(self) -> MutableMapping[str, list[str]]:
@@ -166,14 +165,14 @@ class CloudflareEmulator:
     @property
     def tokens(self) -> dict[str, tuple[str, ...]]:
         """The account ids that each token serves, by the fingerprint of the token."""
-        issued = self._tokens.state().items()
-        return {credentials.fingerprint(token): tuple(ids) for token, ids in issued}
+        return self._tokens.accounts()
 
     def add_token(
         self,
         token: str,
         account_ids: Iterable[str],
         *,
+        permission: str = "write",
         expires_on: dt.datetime | None = None,
         status: str = "active",
     ) -> None:
@@ -183,22 +182,23 @@ class CloudflareEmulator:
         Args:
             token: What clients will present.
             account_ids: What it serves, in place of what it served before.
+            permission: ``write``, or ``read``: every write is then refused.
             expires_on:
                 An aware time from which on it serves nothing. ``None``: it has no end.
                 No state file keeps it.
             status: ``active``, or ``disabled`` or ``expired``: it serves nothing.
 
         Raises:
-            InvalidRequestError:
-                *token* is not printable ASCII without spaces, an id is none,
-                *expires_on* is no aware time, or *status* is another.
+            InvalidRequestError: A value can't be used; the message names it.
         """
-        served = checks.identifiers(account_ids, "account_ids")
-        if expires_on is not None:
-            checks.aware(expires_on, "expires_on")
-        if status not in _TOKEN_STATUSES:
-            raise checks.wrong("status", f"one of {', '.join(_TOKEN_STATUSES)}")
-        self._tokens.add(token, served, expires_on, str(status))
+        checks.one_of(checks.PERMISSIONS, permission, "permission")
+        self._tokens.add(
+            token,
+            account_ids,
+            permission=None if permission == "write" else permission,
+            expires_on=expires_on,
+            status=status,
+        )
 
     def add_account(self, account_id: str | None = None) -> str:
         """
@@ -242,8 +242,7 @@ class CloudflareEmulator:
 
         Raises:
             InvalidRequestError:
-                The account or the status does not exist, a value is of a wrong
-                type, the domain is empty, the id is none or used, the connector is
+                There is no such account, a value can't be used, the connector is
                 enabled but not verified, or another one is enabled for the domain.
         """
         self._account(account_id)
@@ -251,10 +250,7 @@ class CloudflareEmulator:
         connector = self._new.connector(checks.text(email_domain, "email_domain"))
         if sso_connector_id is not None:
             connector.id = checks.identifier(sso_connector_id, "sso_connector_id")
-            if connector.id in self._accounts.connector_ids:
-                msg = f"connector {connector.id} exists already, or did"
-                raise InvalidRequestError(msg)
-        connector.status = checks.status(status, "status")
+        connector.status = checks.one_of(checks.STATUSES, status, "status")
         connector.enabled = checks.flag(enabled, "enabled")
         connector.use_fedramp_language = checks.flag(use_fedramp_language, "use_fedramp_language")
         self._accounts.adopt(account_id, connector)
@@ -318,6 +314,6 @@ class CloudflareEmulator:
             raise InvalidRequestError(msg)
 
 
-def _is(value: Any, *types: type) -> bool:
+def _is(value: Any, kind: type) -> bool:
     # Whether callers hand in what they should; to a type checker they always do.
-    return isinstance(value, types)
+    return isinstance(value, kind)

@@ -9,10 +9,11 @@ from typing import Any, Final
 import attrs
 
 from cfsso._text import rfc3339
-from cfsso.emulator import answers
+from cfsso.emulator import answers, checks
 from cfsso.emulator.clock import Clock
 from cfsso.errors import InvalidRequestError
 
+_STATUSES: Final = ("active", "disabled", "expired")
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 _BEARER: Final = re.compile(rf"(?i:bearer) +({_TOKEN.pattern})")
 
@@ -47,16 +48,37 @@ def presented(headers: Mapping[str, str]) -> str:
 
 
 @attrs.frozen
-class _Issued:
+class Grant:
+    """
+    What a token may do.
+
+    Attributes:
+        account_ids: Where.
+        permission: ``read`` or ``write``. ``None``: write, which the state file leaves out.
+        expires_on: From when on nothing. ``None``: it has no end.
+        status: As long as it has not ended.
+        served: The same as `account_ids`: a token may serve thousands.
+    """
+
     account_ids: tuple[str, ...]
+    permission: str | None
     expires_on: dt.datetime | None
     status: str
-    # The same again: a token may serve thousands.
     served: frozenset[str]
 
+    def allows(self, account_id: str, *, write: bool) -> bool:
+        """Whether it reaches an account, for reading or for a write."""
+        return account_id in self.served and not (write and self.permission == "read")
+
     def status_by(self, clock: Clock) -> str:
+        """Return the status, whose end may have come."""
         over = self.expires_on is not None and self.expires_on <= clock.wall()
         return "expired" if over else self.status
+
+    def shown(self) -> list[str] | dict[str, Any]:
+        """Return it as the state file has it."""
+        ids = list(self.account_ids)
+        return ids if self.permission is None else {"accounts": ids, "permission": self.permission}
 
 
 class Tokens:
@@ -66,7 +88,7 @@ class Tokens:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._issued: dict[str, _Issued] = {}
+        self._issued: dict[str, Grant] = {}
 
     def __repr__(self) -> str:
         return f"Tokens({len(self._issued)})"
@@ -75,24 +97,29 @@ class Tokens:
         self,
         token: Any,
         account_ids: Iterable[str],
+        *,
+        permission: str | None = None,
         expires_on: dt.datetime | None = None,
         status: str = "active",
     ) -> None:
         """
-        Issue *token* for the accounts, in place of what it had before.
+        Issue *token* for the accounts, in place of what it had before; see `Grant`.
 
         Raises:
-            InvalidRequestError: It could not stand in a header.
+            InvalidRequestError: It could not stand in a header, or a value is wrong.
         """
+        ids = checks.identifiers(account_ids, "account_ids")
+        if expires_on is not None:
+            checks.aware(expires_on, "expires_on")
+        status = checks.one_of(_STATUSES, status, "status")
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             msg = "a token must be printable ASCII without spaces"
             raise InvalidRequestError(msg)
-        ids = tuple(account_ids)
-        self._issued[token] = _Issued(ids, expires_on, status, frozenset(ids))
+        self._issued[token] = Grant(ids, permission, expires_on, status, frozenset(ids))
 
-    def accounts(self, token: str) -> frozenset[str] | None:
+    def grant(self, token: str) -> Grant | None:
         """
-        Return what *token* serves; ``None`` stands for all accounts.
+        Return what *token* may do; ``None`` stands for everything.
 
         Raises:
             RefusedError: It was never issued, or is disabled or expired.
@@ -102,7 +129,7 @@ class Tokens:
         issued = self._issued.get(token)
         if issued is None or issued.status_by(self._clock) != "active":
             raise answers.unknown_token()
-        return issued.served
+        return issued
 
     def verify(self, token: str | None, account_id: str) -> dict[str, str]:
         """
@@ -127,12 +154,16 @@ class Tokens:
         if issued is None:
             return shown
         if account_id and account_id not in issued.served:
-            raise answers.forbidden()
+            raise answers.forbidden("accounts/subresources/tokens/methods/verify")
         shown["status"] = issued.status_by(self._clock)
         if issued.expires_on is not None:
             shown["expires_on"] = rfc3339(issued.expires_on.replace(microsecond=0))
         return shown
 
-    def state(self) -> dict[str, list[str]]:
-        """Return account ids by token, for the state file: these are secrets."""
-        return {token: list(issued.account_ids) for token, issued in self._issued.items()}
+    def accounts(self) -> dict[str, tuple[str, ...]]:
+        """Return account ids by the fingerprint of the token."""
+        return {fingerprint(token): grant.account_ids for token, grant in self._issued.items()}
+
+    def state(self) -> dict[str, list[str] | dict[str, Any]]:
+        """Return what each token may do, for the state file: these are secrets."""
+        return {token: grant.shown() for token, grant in self._issued.items()}

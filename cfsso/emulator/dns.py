@@ -3,8 +3,8 @@
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+from cfsso._checks import domain_form
 from cfsso.emulator import checks
-from cfsso.emulator.records import domain_key
 
 
 class TXTRecords(MutableMapping[str, list[str]]):
@@ -40,4 +40,4 @@ class TXTRecords(MutableMapping[str, list[str]]):
 
 
 def _key(domain: Any) -> str:
-    return domain_key(checks.text(domain, "a dns domain"))
+    return domain_form(checks.text(domain, "a dns domain"))

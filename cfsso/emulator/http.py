@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 
 from cfsso.emulator import answers
 from cfsso.emulator.cloud import CloudflareEmulator
+from cfsso.emulator.log import SERVED
 from cfsso.emulator.service import respond
 from cfsso.errors import InvalidRequestError
 from cfsso.transports.base import MAX_BODY, Request, Response
@@ -33,6 +34,7 @@ _OTHERS = (
 
 def app(cloud: CloudflareEmulator) -> web.Application:
     """Return an application that serves *cloud* under `PREFIX`, and 404 elsewhere."""
+    cloud.bound_log(SERVED)
 
     # Not a route: some targets, such as "*" and those with line ends, match none.
     @web.middleware
@@ -65,7 +67,9 @@ async def serving(
     Serve *cloud* and yield the base URL, such as ``http://127.0.0.1:8080/client/v4``.
 
     Args:
-        cloud: The emulator; it may be used directly meanwhile.
+        cloud:
+            The emulator; it may be used directly meanwhile. From now on it keeps the
+            last 10,000 requests, unless it was made with another *log*.
         port: 0 picks a free one.
         host: An address of this machine.
 

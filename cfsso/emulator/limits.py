@@ -2,8 +2,9 @@
 
 import math
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
+from cfsso.emulator import checks
 from cfsso.emulator.clock import SLACK
 from cfsso.transports.base import RateLimit
 
@@ -24,11 +25,19 @@ class Limiter:
 
     One request more than the limit blocks the credential for as long as the
     window is. What is refused meanwhile is not counted and prolongs nothing.
+
+    Args:
+        limit: What is allowed. ``None``: everything.
+
+    Raises:
+        InvalidRequestError: *limit* is neither.
     """
 
     __slots__ = ("_limit", "_policy", "_windows")
 
-    def __init__(self, limit: RateLimit | None) -> None:
+    def __init__(self, limit: Any) -> None:
+        if limit is not None and not isinstance(limit, RateLimit):
+            raise checks.wrong("rate_limit", "a RateLimit or None")
         self._limit = limit
         self._windows: dict[str | None, _Window] = {}
         if limit is not None:

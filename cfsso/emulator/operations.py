@@ -3,17 +3,27 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias, cast
 
+from cfsso._checks import domain_form
 from cfsso.emulator import answers
 from cfsso.emulator.accounts import Accounts
-from cfsso.emulator.records import IDENTIFIER, Connector, domain_key
+from cfsso.emulator.records import IDENTIFIER, Connector
 
 Maker: TypeAlias = Callable[[str], Connector]
 """Makes an awaiting connector for a domain."""
 
-Operation: TypeAlias = Callable[[str, str, bytes | None], bytes]
-"""What `Operations` has: from the two ids and a body to a body."""
+
+class Operation(Protocol):
+    """What `Operations` has, by the name that it has in the API reference."""
+
+    @property
+    def __name__(self) -> str: ...
+
+    def __call__(self, account_id: str, connector_id: str, body: bytes | None, /) -> bytes:
+        """Return the answer's body."""
+        ...
+
 
 _PATH: Final = re.compile(
     rf"/accounts/({IDENTIFIER.pattern})/sso_connectors"
@@ -83,8 +93,8 @@ class Operations:
             raise answers.bad_body(text, "/email_domain")
         begin = _flag(fields, "begin_verification", default=True)
         fedramp = _flag(fields, "use_fedramp_language", default=False)
-        key = domain_key(domain)
-        if not _DOMAIN.fullmatch(key):
+        key = domain_form(domain)
+        if not _DOMAIN.fullmatch(key) or not _is_written_in_letters(domain):
             raise answers.bad_body("email_domain is not a domain name", "/email_domain")
         if key in _PUBLIC_MAIL or key.endswith(_REFUSED_TLDS):
             raise answers.domain_refused()
@@ -119,6 +129,16 @@ class Operations:
         """Start to look for the TXT record; the answer says nothing of the outcome."""
         self._accounts.begin(self._accounts.find(account_id, connector_id))
         return answers.success()
+
+
+def _is_written_in_letters(domain: str) -> bool:
+    """Whether all that is not ASCII in it is letters, marks and digits (RFC 5892)."""
+    if domain.isascii():
+        return True
+    # Not above, since it is slow to load.
+    from unicodedata import category
+
+    return all(char.isascii() or category(char)[0] in "LMN" for char in domain)
 
 
 def _object(body: bytes | None) -> dict[str, Any]:

@@ -4,40 +4,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import attrs
-
 from cfsso.emulator import answers, credentials
 from cfsso.emulator.accounts import Accounts
 from cfsso.emulator.clock import Clock
 from cfsso.emulator.limits import RETRY_AFTER, Limiter
+from cfsso.emulator.log import Log, LoggedRequest
 from cfsso.emulator.operations import Operations
 from cfsso.transports.base import MAX_BODY, Request, Response
 
 _VERIFY: Final = re.compile(r"/(?:user|accounts/([0-9A-Za-z]{32}))/tokens/verify")
-
-
-@attrs.frozen(kw_only=True)
-class LoggedRequest:
-    """
-    One request that was answered.
-
-    Attributes:
-        time: Seconds since the emulator was made.
-        method: As it came.
-        path: As it came, after the base URL.
-        body: ``None``: the request had none.
-        status: The status of the answer.
-        credential:
-            Twelve hex digits of the token's SHA-256. ``None``: a trusted call, or
-            one without a readable token.
-    """
-
-    time: float
-    method: str
-    path: str
-    body: bytes | None
-    status: int
-    credential: str | None
 
 
 class Service:
@@ -51,10 +26,7 @@ class Service:
         limiter: How often.
         tokens: By whom.
         draw: Gives random bits, as many as asked.
-        log: How many requests to keep. ``None``: all.
-
-    Attributes:
-        requests: What was answered last, in order.
+        log: What for.
     """
 
     __slots__ = (
@@ -65,7 +37,6 @@ class Service:
         "_log",
         "_operations",
         "_tokens",
-        "requests",
     )
 
     def __init__(
@@ -77,7 +48,7 @@ class Service:
         limiter: Limiter,
         tokens: credentials.Tokens,
         draw: Callable[[int], int],
-        log: int | None,
+        log: Log,
     ) -> None:
         self._accounts = accounts
         self._operations = operations
@@ -86,7 +57,6 @@ class Service:
         self._tokens = tokens
         self._draw = draw
         self._log = log
-        self.requests: list[LoggedRequest] = []
 
     def handle(self, request: Request, headers: Mapping[str, str] | None) -> Response:
         """Answer *request*; without *headers* it is trusted."""
@@ -105,7 +75,7 @@ class Service:
         except answers.RefusedError as refusal:
             status, body = refusal.status, refusal.body
             own.update(refusal.headers)
-        self.requests.append(
+        self._log.append(
             LoggedRequest(
                 time=now,
                 method=request.method,
@@ -115,17 +85,15 @@ class Service:
                 credential=credential,
             )
         )
-        if self._log is not None:
-            del self.requests[: -self._log or None]
         return respond(status, body, own, date=self._clock.date(), draw=self._draw)
 
     def _perform(self, request: Request, token: str | None) -> bytes:
         if request.path.endswith("/verify") and (verify := _VERIFY.fullmatch(request.path)):
             return self._verify(request, token, verify[1] or "")
-        served = None if token is None else self._tokens.accounts(token)
+        grant = None if token is None else self._tokens.grant(token)
         operation, account_id, connector_id = self._operations.route(request.path, request.method)
-        if served is not None and account_id not in served:
-            raise answers.forbidden()
+        if grant is not None and not grant.allows(account_id, write=request.is_write):
+            raise answers.forbidden(f"iam/subresources/sso/methods/{operation.__name__}")
         if account_id not in self._accounts.by_id:
             raise answers.unroutable(request.path)
         if request.body is not None and len(request.body) > MAX_BODY:

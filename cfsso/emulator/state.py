@@ -7,12 +7,13 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeGuard, cast
 
+from cfsso._checks import domain_form
 from cfsso._text import printable
 from cfsso.emulator import checks
 from cfsso.emulator.accounts import Accounts
 from cfsso.emulator.credentials import Tokens
 from cfsso.emulator.operations import Maker
-from cfsso.emulator.records import IDENTIFIER, domain_key
+from cfsso.emulator.records import IDENTIFIER
 from cfsso.errors import InvalidRequestError
 
 
@@ -83,6 +84,16 @@ def show(accounts: Accounts, tokens: Tokens) -> dict[str, Any]:
     return state
 
 
+@contextmanager
+def naming(path: str) -> Generator[None, None, None]:
+    """Put *path* before the text of an `InvalidRequestError`."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        msg = f"{path}: {error}"
+        raise InvalidRequestError(msg) from None
+
+
 def digest(accounts: Mapping[str, Any]) -> str:
     """Return what tells these accounts and their connectors from others, 8 hex digits."""
     # Not above, since it is slow to load.
@@ -117,14 +128,21 @@ class Reader:
         self._read_accounts(_mapping(top.get("accounts", {}), "$.accounts", IDENTIFIER.fullmatch))
         for index, (domain, texts) in enumerate(_mapping(top.get("dns", {}), "$.dns").items()):
             path = f"$.dns[{index}]"
-            if domain_key(checks.text(domain, path)) in self._accounts.dns:
+            if domain_form(checks.text(domain, path)) in self._accounts.dns:
                 raise _again(path)
             self._accounts.dns[domain] = list(checks.texts(texts, path))
-        for index, (token, ids) in enumerate(_mapping(top.get("tokens", {}), "$.tokens").items()):
-            path = f"$.tokens[{index}]"
-            served = checks.identifiers(checks.array(ids, path), path)
-            with _naming(path):
-                self._tokens.add(token, served)
+        for index, (token, grant) in enumerate(_mapping(top.get("tokens", {}), "$.tokens").items()):
+            self._token(token, grant, f"$.tokens[{index}]")
+
+    def _token(self, token: str, grant: Any, path: str) -> None:
+        ids, inner, permission = grant, path, None
+        if isinstance(grant, dict | _Repetitive):
+            fields = _members(grant, path, "accounts", "permission")
+            ids, inner, name = fields.get("accounts"), f"{path}.accounts", f"{path}.permission"
+            permission = checks.one_of(checks.PERMISSIONS, fields.get("permission"), name)
+        served = checks.identifiers(checks.array(ids, inner), inner)
+        with naming(path):
+            self._tokens.add(token, served, permission=permission)
 
     def _read_accounts(self, accounts: Mapping[str, Any]) -> None:
         for number, (account_id, account) in enumerate(accounts.items()):
@@ -141,17 +159,15 @@ class Reader:
         verification = _members(fields.get("verification", {}), inner, "code", "status")
         connector = self._make(checks.text(fields.get("email_domain"), f"{path}.email_domain"))
         connector.id = checks.identifier(fields.get("id"), f"{path}.id")
-        if connector.id in self._accounts.connector_ids:
-            raise checks.wrong(f"{path}.id", "unique among connectors")
         connector.enabled = checks.flag(fields.get("enabled", False), f"{path}.enabled")
         name = "use_fedramp_language"
         connector.use_fedramp_language = checks.flag(fields.get(name, False), f"{path}.{name}")
         connector.code = checks.text(verification.get("code", connector.code), f"{inner}.code")
         status = verification.get("status", connector.status)
-        connector.status = checks.status(status, f"{inner}.status")
+        connector.status = checks.one_of(checks.STATUSES, status, f"{inner}.status")
         connector.created_on = _time(fields, "created_on", path, connector.created_on)
         connector.updated_on = _time(fields, "updated_on", path, connector.created_on)
-        with _naming(path):
+        with naming(path):
             self._accounts.adopt(account_id, connector)
 
 
@@ -183,15 +199,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Repetitive:
             return _Repetitive(name, place)
         members[name] = value
     return members
-
-
-@contextmanager
-def _naming(path: str) -> Generator[None, None, None]:
-    try:
-        yield
-    except InvalidRequestError as error:
-        msg = f"{path}: {error}"
-        raise InvalidRequestError(msg) from None
 
 
 def _again(path: str) -> InvalidRequestError:
@@ -230,6 +237,6 @@ def _time(fields: Mapping[str, Any], name: str, path: str, default: str) -> str:
     except ValueError:
         aware = False
     if not aware:
-        form = "a time with a zone, such as 2026-03-02T08:15:42.0000Z"
+        form = "a time with a zone, such as 2026-03-02T08:15:42.000000Z"
         raise checks.wrong(f"{path}.{name}", form)
     return text

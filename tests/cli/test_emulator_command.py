@@ -1,6 +1,7 @@
 """`cfsso emulator`, as a process and in this one."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 import cfsso
@@ -39,6 +41,35 @@ async def test_it_serves_one_account_until_a_signal(number: signal.Signals, spaw
     assert (made,) == listed
     assert ("", "") == process.communicate(timeout=30)
     assert 0 == process.returncode
+
+
+async def test_its_memory_does_not_grow_with_the_requests(spawn: Any) -> None:
+    """What it has answered, it forgets: 96 MiB of requests leave less than 32 MiB behind."""
+    process = spawn("emulator", "--no-rate-limit")
+    url = first_line(process)
+    account = process.stdout.readline().rstrip("\n")
+
+    def memory() -> int:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        (kib,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
+        return int(kib) * 1024
+
+    async with aiohttp.ClientSession(headers={"authorization": "Bearer any"}) as session:
+
+        async def send(count: int) -> None:
+            for _ in range(count):
+                path = f"{url}/accounts/{account}/sso_connectors/{account}"
+                async with session.patch(path, data=b" " * 524_288) as response:
+                    assert 404 == response.status
+
+        await send(16)
+        before = memory()
+        await send(192)
+        grown = memory() - before
+    process.send_signal(signal.SIGTERM)
+
+    assert 0 == process.wait(timeout=30)
+    assert grown < 32 * 1024 * 1024
 
 
 async def test_the_state_is_saved_on_a_clean_stop(spawn: Any, cloud: Any) -> None:

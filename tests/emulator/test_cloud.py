@@ -99,7 +99,7 @@ def test_the_clock_ends_with_the_calendar(
     loop.close()
     stamp = cloud.add_connector(account, email_domain="a.example").created_on
 
-    assert dt.datetime(9999, 12, 31, 23, 59, 59, 999900, tzinfo=dt.UTC) == stamp
+    assert dt.datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=dt.UTC) == stamp
 
 
 def test_answers_are_dated_by_its_own_clock(
@@ -183,7 +183,7 @@ def test_connectors_have_the_ids_that_they_are_given(cloud: CloudflareEmulator) 
     other = cloud.add_account()
 
     assert mine == seeded.id
-    with pytest.raises(InvalidRequestError, match=f"connector {mine} exists already"):
+    with pytest.raises(InvalidRequestError, match="its id must be unique among connectors"):
         cloud.add_connector(other, email_domain="b.example", sso_connector_id=mine)
     with pytest.raises(InvalidRequestError, match="sso_connector_id must be an id of 32"):
         cloud.add_connector(other, email_domain="b.example", sso_connector_id="short")
@@ -309,6 +309,24 @@ def test_the_log_is_as_long_as_it_may_be(log: int | None, kept: str) -> None:
 
     assert [f"/{name}" for name in kept] == [entry.path for entry in requests]
     assert requests is cloud.requests
+
+
+def test_the_log_is_bounded_unless_it_was_said_how_long_it_is() -> None:
+    """A bound of later holds from then on, and yields to what the constructor was given."""
+    unsaid, all_of_them, one = (
+        CloudflareEmulator(),
+        CloudflareEmulator(log=None),
+        CloudflareEmulator(log=1),
+    )
+    for cloud in (unsaid, all_of_them, one):
+        for name in "abcd":
+            cloud.handle(Request("GET", f"/{name}"))
+        cloud.bound_log(2)
+        cloud.handle(Request("GET", "/e"))
+
+    assert ["/d", "/e"] == [entry.path for entry in unsaid.requests]
+    assert 5 == len(all_of_them.requests)
+    assert ["/e"] == [entry.path for entry in one.requests]
 
 
 @pytest.mark.parametrize("log", [-1, 1.0, True, "1"])

@@ -3,6 +3,7 @@ import io
 import json
 import zlib
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import aiohttp
 import pytest
@@ -48,6 +49,20 @@ async def raw(url: str, head: str, body: bytes = b"") -> bytes:
     writer.close()
     await writer.wait_closed()
     return answer
+
+
+@pytest.mark.parametrize(("options", "kept"), [({}, 10_000), ({"log": None}, 10_050)])
+async def test_the_log_of_a_served_emulator_is_bounded(options: dict[str, Any], kept: int) -> None:
+    """Behind a port it keeps 10,000 requests unless it is told to keep all."""
+    cloud = CloudflareEmulator(rate_limit=None, **options)
+    async with serving(cloud) as url, aiohttp.ClientSession(headers=TOKEN) as session:
+        for number in range(10_049):
+            cloud.handle(Request("GET", f"/{number}"))
+        async with session.get(f"{url}/last") as response:
+            assert 404 == response.status
+
+    assert kept == len(cloud.requests)
+    assert "/last" == cloud.requests[-1].path
 
 
 async def test_one_date(

@@ -31,7 +31,7 @@ def test_create_begins_verification_unless_told_otherwise(call: Call, connectors
     assert (200, OK) == (status, envelope)
     assert re.fullmatch("[0-9a-f]{32}", result["id"])
     assert re.fullmatch("cloudflare_dashboard_sso=[0-9a-f]{32}", result["verification"]["code"])
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{4}Z", result["created_on"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", result["created_on"])
     assert result["created_on"] == result["updated_on"]
     assert ("a.example", False, False, "pending") == (
         result["email_domain"],
@@ -90,6 +90,14 @@ def test_create_takes_all_three_fields(call: Call, connectors: str) -> None:
             refusal(20000, "email_domain is not a domain name", "/email_domain"),
         ),
         (
+            {"email_domain": "a\N{NO-BREAK SPACE}b.example"},
+            refusal(20000, "email_domain is not a domain name", "/email_domain"),
+        ),
+        (
+            {"email_domain": "a\N{IDEOGRAPHIC FULL STOP}example"},
+            refusal(20000, "email_domain is not a domain name", "/email_domain"),
+        ),
+        (
             {"email_domain": "a.example", "begin_verification": None},
             refusal(20000, "begin_verification must be a boolean", "/begin_verification"),
         ),
@@ -120,6 +128,18 @@ def test_create_refuses(
     assert () == cloud.connectors(account)
 
 
+@pytest.mark.parametrize(
+    "domain", ["b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example", "xn--bcher-kva.example"]
+)
+def test_create_takes_domains_of_other_scripts(call: Call, connectors: str, domain: str) -> None:
+    """Both forms of one domain are shown as they came, and are one domain."""
+    made = call("POST", connectors, {"email_domain": domain})
+    again = call("POST", connectors, {"email_domain": "XN--BCHER-KVA.example."})
+
+    assert (200, domain) == (made[0], made[1]["result"]["email_domain"])
+    assert 409 == again[0]
+
+
 def test_create_refuses_a_second_connector_for_a_domain(call: Call, connectors: str) -> None:
     """In one account a domain has one connector, in whatever case it is written."""
     call("POST", connectors, {"email_domain": "a.example"})
@@ -142,12 +162,12 @@ def test_odd_texts_come_as_they_are(text: str) -> None:
     """Whatever a state file holds, a GET, a list and the state show the same bytes of it."""
     connector = {
         "id": "C" * 32,
-        "email_domain": f"{text}.example",
         "enabled": True,
-        "use_fedramp_language": True,
-        "verification": {"code": text, "status": "verified"},
+        "email_domain": f"{text}.example",
         "created_on": f"2026-03-02{text[0]}08:15:42+01:00",
         "updated_on": "2026-03-02T08:15Z",
+        "verification": {"code": text, "status": "verified"},
+        "use_fedramp_language": True,
     }
     account = "A" * 32
     state = {"accounts": {account: {"connectors": [connector]}}, "dns": {}}
@@ -157,8 +177,8 @@ def test_odd_texts_come_as_they_are(text: str) -> None:
     alone = cloud.handle(Request("GET", f"/accounts/{account}/sso_connectors/{'C' * 32}")).body
     listed = cloud.handle(Request("GET", f"/accounts/{account}/sso_connectors")).body
 
-    assert b'{"success":true,"errors":[],"messages":[],"result":%b}' % shown == alone
-    assert b'"result":[%b],"result_info"' % shown in listed
+    assert b'{"result":%b,"success":true,"errors":[],"messages":[]}' % shown == alone
+    assert b'{"result":[%b],"result_info"' % shown in listed
     assert state == cloud.to_state()
 
 

@@ -103,6 +103,30 @@ def test_a_seed_gives_no_id_twice() -> None:
     assert old != new
 
 
+def test_permissions_of_tokens_are_kept(tmp_path: Path) -> None:
+    """A token is saved in the form in which it was loaded, and serves by its permission."""
+    tokens = {
+        "reader": {"accounts": [A], "permission": "read"},
+        "writer": {"accounts": [A, B], "permission": "write"},
+        "short": [A],
+    }
+    path = tmp_path / "cloud.json"
+    path.write_text(json.dumps({**FULL, "tokens": tokens}))
+    cloud = CloudflareEmulator.load(path)
+    request = Request("PATCH", f"/accounts/{A}/sso_connectors/{C}", b'{"enabled": true}')
+
+    statuses = [
+        cloud.handle(request, {"Authorization": f"Bearer {token}"}).status for token in tokens
+    ]
+    cloud.add_token("second", [B], permission="read")
+    cloud.add_token("third", [B], permission="write")
+    cloud.save(path)
+
+    assert [403, 200, 200] == statuses
+    added = {"second": {"accounts": [B], "permission": "read"}, "third": [B]}
+    assert {**tokens, **added} == json.loads(path.read_text())["tokens"]
+
+
 def test_loading_passes_the_options_on(tmp_path: Path) -> None:
     """What the constructor takes, loading takes."""
     path = tmp_path / "cloud.json"
@@ -137,7 +161,7 @@ def test_an_update_is_later_than_what_was_loaded() -> None:
     cloud.handle(request)
 
     shown = cloud.to_state()["accounts"][A]["connectors"][0]
-    assert "2999-01-01T00:00:00.5001Z" == shown["updated_on"]
+    assert "2999-01-01T00:00:00.500001Z" == shown["updated_on"]
 
 
 def test_what_was_pending_is_polled_again() -> None:
@@ -218,11 +242,11 @@ PLACE = f"$.accounts.{A}.connectors[0]"
         ),
         (
             connector(created_on="yesterday"),
-            f"{PLACE}.created_on must be a time with a zone, such as 2026-03-02T08:15:42.0000Z",
+            f"{PLACE}.created_on must be a time with a zone, such as 2026-03-02T08:15:42.000000Z",
         ),
         (
             connector(updated_on="2026-03-02T08:15:42"),
-            f"{PLACE}.updated_on must be a time with a zone, such as 2026-03-02T08:15:42.0000Z",
+            f"{PLACE}.updated_on must be a time with a zone, such as 2026-03-02T08:15:42.000000Z",
         ),
         (
             connector(enabled=True),
@@ -237,7 +261,7 @@ PLACE = f"$.accounts.{A}.connectors[0]"
         ),
         (
             {"accounts": {A: {"connectors": [connector()["accounts"][A]["connectors"][0]] * 2}}},
-            f"$.accounts.{A}.connectors[1].id must be unique among connectors",
+            f"$.accounts.{A}.connectors[1]: its id must be unique among connectors",
         ),
         ({"dns": []}, "$.dns must be an object"),
         ({"dns": {"a.example": "x"}}, "$.dns[0] must be an array"),
@@ -250,6 +274,23 @@ PLACE = f"$.accounts.{A}.connectors[0]"
         ({"tokens": ["canary"]}, "$.tokens must be an object"),
         ({"tokens": {"canary": "x"}}, "$.tokens[0] must be an array"),
         ({"tokens": {"canary": ["x"]}}, "$.tokens[0] must be an id of 32 letters and digits"),
+        ({"tokens": {"canary": {}}}, "$.tokens[0].permission must be one of read, write"),
+        (
+            {"tokens": {"canary": {"permission": "read"}}},
+            "$.tokens[0].accounts must be an array",
+        ),
+        (
+            {"tokens": {"canary": {"accounts": ["x"], "permission": "read"}}},
+            "$.tokens[0].accounts must be an id of 32 letters and digits",
+        ),
+        (
+            {"tokens": {"canary": {"accounts": [A], "permission": "edit"}}},
+            "$.tokens[0].permission must be one of read, write",
+        ),
+        (
+            {"tokens": {"canary": {"accounts": [A], "permision": "read"}}},
+            "$.tokens[0] must have no other members than accounts, permission, but has 1",
+        ),
         (
             {"tokens": {"can ary": [A]}},
             "$.tokens[0]: a token must be printable ASCII without spaces",
@@ -281,6 +322,9 @@ CANARY = "cfut_canary"
         connector(created_on=CANARY),
         {"tokens": {CANARY: A}},
         {"tokens": {A: [CANARY]}},
+        {"tokens": {A: {CANARY: [A]}}},
+        {"tokens": {A: {"accounts": [CANARY], "permission": "read"}}},
+        {"tokens": {A: {"accounts": [A], "permission": CANARY}}},
         {"accounts": {A: {"connectors": [one | {"email_domain": CANARY} for one in TWO]}}},
     ],
 )
@@ -301,6 +345,11 @@ def test_a_misplaced_token_is_not_shown(state: Any) -> None:
         (f'{{"accounts": {{"{CANARY}": {{}}, "{CANARY}": {{}}}}}}', "$.accounts[1]"),
         ('{"dns": {"a.example": [], "b.example": [], "b.example": []}}', "$.dns[2]"),
         (f'{{"tokens": {{"{CANARY}": [], "{CANARY}": []}}}}', "$.tokens[1]"),
+        (f'{{"tokens": {{"x": {{"{CANARY}": 1, "{CANARY}": 2}}}}}}', "$.tokens[0][1]"),
+        (
+            '{"tokens": {"x": {"permission": "read", "permission": "write"}}}',
+            "$.tokens[0].permission",
+        ),
         (
             f'{{"accounts": {{"{A}": {{"connectors": [{{"id": "{C}", "id": "{D}"}}]}}}}}}',
             f"{PLACE}.id",

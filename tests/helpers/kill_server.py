@@ -61,7 +61,7 @@ class Server:
 
 
 async def _serve(control: socket.socket, latency: float) -> None:
-    cloud = cfsso.CloudflareEmulator(rate_limit=None, latency=latency)
+    cloud = cfsso.CloudflareEmulator(rate_limit=None, latency=latency, log=None)
     fleet: list[Made] = []
     reader, writer = await asyncio.open_connection(sock=control)
     async with serving(cloud) as base_url:

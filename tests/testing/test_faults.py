@@ -316,7 +316,8 @@ def test_bodies() -> None:
     assert b"" == the_answer("empty_body_applied").body
     assert the_answer("byte_order_mark").body.startswith(b"\xef\xbb\xbf{")
     assert the_answer("utf16").body.decode("utf-16").startswith("{")
-    assert the_answer("duplicate_keys").body.startswith(b'{"success":false,"success":true')
+    assert the_answer("duplicate_keys").body.startswith(b'{"success":false,"result":')
+    assert b'"success":true' in the_answer("duplicate_keys").body
     assert b"NaN" in the_answer("not_a_number").body
     assert b"\xff" in the_answer("bad_utf8").body
     assert b"[" * 100_000 in the_answer("deep_nesting").body

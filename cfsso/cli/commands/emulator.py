@@ -67,7 +67,8 @@ def emulator(
     from cfsso.cli.screen import say
     from cfsso.emulator.http import serving
 
-    options: dict[str, Any] = {"poll": poll, "latency": latency}
+    # Nobody can see what it would log.
+    options: dict[str, Any] = {"poll": poll, "latency": latency, "log": 0}
     if no_rate_limit:
         options["rate_limit"] = None
     if state is not None and os.path.exists(state):  # noqa: PTH110 - pathlib would cost import time
