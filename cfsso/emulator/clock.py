@@ -44,8 +44,8 @@ class Clock:
     __slots__ = ("_epoch", "_loop", "_offset", "elapsed")
 
     def __init__(self) -> None:
-        # In ticks, since sums of floats would be off by one now and then.
-        self._epoch = time.time_ns() * TICKS // 1_000_000_000
+        # A whole number of ticks, so that a sum with others is near one, too.
+        self._epoch = round(time.time() * TICKS) / TICKS
         self.elapsed = 0.0
         self._loop: Any = None
         self._offset = 0.0
@@ -104,8 +104,8 @@ class Clock:
         return _stamp(min(ticks, _LAST))
 
     def _ticks(self, seconds: float) -> int:
-        ticks = self._epoch + round(seconds * TICKS) if seconds < _END else _LAST
-        return ticks if ticks < _LAST else _LAST  # noqa: FURB136 - cheaper than min()
+        wall = self._epoch + seconds
+        return round(wall * TICKS) if wall < _END else _LAST
 
 
 # Most requests are of the same tick as the one before, or of the same second; and what is

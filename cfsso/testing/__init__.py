@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cfsso.testing.catalogue import FAULTS, false_success
     from cfsso.testing.contract import TRANSPORT_CONTRACT, OpenTransport
+    from cfsso.testing.edge import edge_error, refuse_by_proxy
     from cfsso.testing.faults import (
         Fault,
         Line,
@@ -41,11 +42,13 @@ __all__ = [
     "answer_with",
     "delay_answer",
     "delay_request",
+    "edge_error",
     "fail_dns",
     "fail_tls",
     "false_success",
     "lose_answer",
     "lose_request",
+    "refuse_by_proxy",
     "refuse_connection",
     "run_in_virtual_time",
     "stale_read",
@@ -56,6 +59,7 @@ __all__ = [
 _ROOMS = {
     "catalogue": ("FAULTS", "false_success"),
     "contract": ("TRANSPORT_CONTRACT", "OpenTransport"),
+    "edge": ("edge_error", "refuse_by_proxy"),
     "faulty": ("FaultyTransport",),
     "virtual_time": ("VirtualTimeLoop", "run_in_virtual_time"),
 }

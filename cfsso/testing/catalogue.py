@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from cfsso.testing import faults
+from cfsso.testing.edge import edge_faults
 from cfsso.testing.faults import Fault, Line, Suits, alter_answer, answer_with
 from cfsso.transports.base import MAX_BODY, Request, Response
 
@@ -36,6 +37,10 @@ _shows_some: Final = _only("create", "get", "list", "update")
 _updates: Final = _only("update")
 
 _HTML: Final = b"<!DOCTYPE html><html><head><title>Error</title></head><body>Error</body></html>"
+_CHALLENGE: Final = (
+    b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>"
+    b"<script>window._cf_chl_opt = {};</script></body></html>"
+)
 _AS_HTML: Final = {"content-type": "text/html; charset=UTF-8"}
 _LOCATION: Final = {"location": "https://elsewhere.example/client/v4"}
 
@@ -93,7 +98,7 @@ def _statuses() -> Iterator[Fault]:
         name = f"status_429_retry_after_{form}"
         yield answer_with(429, applied=False, headers=headers, name=name)
     challenge = {"cf-mitigated": "challenge", **_AS_HTML}
-    yield answer_with(403, applied=False, headers=challenge, body=_HTML, name="challenge")
+    yield answer_with(403, applied=False, headers=challenge, body=_CHALLENGE, name="challenge")
 
 
 def _undecided(*, applied: bool) -> Iterator[Fault]:
@@ -250,6 +255,7 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
             _undecided(applied=False),
             _altered(),
             _harmless(),
+            edge_faults(),
         )
         for fault in group
     }

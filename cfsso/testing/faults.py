@@ -7,12 +7,15 @@ from typing import Final, Protocol, TypeAlias
 import attrs
 
 from cfsso.emulator import checks
-from cfsso.errors import APIConnectionError, APITimeoutError, WriteState
+from cfsso.errors import APIConnectionError, APITimeoutError, ConnectionFailure, WriteState
 from cfsso.transports.base import Request, Response
 
 # Answers that leave open whether a write was done, though they are no 5xx.
 _UNDECIDED: Final = {408, 425}
 _TOO_MANY: Final = 429
+
+RAY: Final = "5a1e0fa117000000-TST"
+"""The ``cf-ray`` of every answer that is made here."""
 
 
 class Line(Protocol):
@@ -76,38 +79,54 @@ class Fault:
 def _no_answer(
     request: Request,
     text: str,
+    reason: ConnectionFailure = ConnectionFailure.LOST,
     write: WriteState = WriteState.UNKNOWN,
     kind: type[APIConnectionError] = APIConnectionError,
 ) -> APIConnectionError:
-    return kind(f"{request}: {text}", write=request.write_state(write), request=request)
+    error = kind(f"{request}: {text}", write=request.write_state(write), request=request)
+    error.reason = reason
+    return error
 
 
-def _not_sent(name: str, text: str, kind: type[APIConnectionError] = APIConnectionError) -> Fault:
+def _not_sent(
+    name: str,
+    text: str,
+    reason: ConnectionFailure,
+    kind: type[APIConnectionError] = APIConnectionError,
+    *,
+    retryable: bool = True,
+) -> Fault:
     async def act(request: Request, _send: Line) -> Response:
-        raise _no_answer(request, text, WriteState.NOT_SENT, kind)
+        error = _no_answer(request, text, reason, WriteState.NOT_SENT, kind)
+        error.retryable = retryable
+        raise error
 
     return Fault(name, act, ambiguous=False)
 
 
-fail_dns: Final = _not_sent("fail_dns", "the name was not found")
+fail_dns: Final = _not_sent("fail_dns", "the name was not found", ConnectionFailure.NAME)
 """Not sent: the name has no address."""
 
-refuse_connection: Final = _not_sent("refuse_connection", "connection refused")
+refuse_connection: Final = _not_sent(
+    "refuse_connection", "connection refused", ConnectionFailure.CONNECT
+)
 """Not sent: nobody listens."""
 
 time_out_connecting: Final = _not_sent(
-    "time_out_connecting", "timed out while connecting", APITimeoutError
+    "time_out_connecting",
+    "timed out while connecting",
+    ConnectionFailure.CONNECT,
+    APITimeoutError,
 )
 """Not sent: connecting took too long, which is said at once."""
 
 
-async def _fail_tls(request: Request, _send: Line) -> Response:
-    error = _no_answer(request, "certificate verify failed", WriteState.NOT_SENT)
-    error.retryable = False
-    raise error
-
-
-fail_tls: Final = Fault("fail_tls", _fail_tls, ambiguous=False)
+fail_tls: Final = _not_sent(
+    "fail_tls",
+    "certificate verify failed",
+    ConnectionFailure.CERTIFICATE,
+    retryable=False,
+)
 """Not sent, and not to be tried again: the certificate is not to be trusted."""
 
 
@@ -146,7 +165,8 @@ def time_out(seconds: float, *, applied: bool) -> Fault:
         if applied:
             await send(request)
         await _sleep(patience)
-        raise _no_answer(request, "timed out waiting for the answer", kind=APITimeoutError)
+        text, reason = "timed out waiting for the answer", ConnectionFailure.TIMEOUT
+        raise _no_answer(request, text, reason, kind=APITimeoutError)
 
     return Fault(_named("time_out", applied=applied), act)
 
@@ -248,7 +268,7 @@ def answer_with(
     }
     response = Response(
         status,
-        {"content-type": "application/json", "cf-ray": "5a1e0fa117000000-TST", **(headers or {})},
+        {"content-type": "application/json", "cf-ray": RAY, **(headers or {})},
         json.dumps(failure).encode() if body is None else body,
     )
 
