@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -21,6 +22,9 @@ PREFIX = "/client/v4"
 """Where the API begins, as at Cloudflare."""
 
 logger = logging.getLogger(__name__)
+
+# So much of a body is enough to refuse it.
+_TOO_LARGE: Final = bytes(MAX_BODY + 1)
 
 # What real answers carry besides; values mean nothing and nobody should keep them.
 _OTHERS = (
@@ -94,7 +98,8 @@ async def _handle(cloud: CloudflareEmulator, incoming: web.Request) -> Response:
     try:
         body = await incoming.read()
     except web.HTTPRequestEntityTooLarge:
-        return _refuse(cloud, answers.too_large())
+        # It is refused in its turn, with the headers that all answers have.
+        body = _TOO_LARGE
     except (web.RequestPayloadError, ConnectionError):
         # After the latter nobody is there to see the answer.
         return _refuse(cloud, answers.bad_body("The request body can't be read"))
