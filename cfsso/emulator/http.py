@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 
@@ -22,6 +23,16 @@ PREFIX = "/client/v4"
 """Where the API begins, as at Cloudflare."""
 
 logger = logging.getLogger(__name__)
+
+# What aiohttp says of its own part.
+_of_aiohttp = logging.getLogger(f"{__name__}.aiohttp")
+
+
+@_of_aiohttp.addFilter
+def _is_no_bad_request(record: logging.LogRecord) -> bool:
+    """Say nothing of what is no HTTP: the client is told, and it is no failure here."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
 
 # So much of a body is enough to refuse it.
 _TOO_LARGE: Final = bytes(MAX_BODY + 1)
@@ -80,7 +91,7 @@ async def serving(
     Raises:
         OSError: The address can't be had.
     """
-    runner = web.AppRunner(app(cloud), access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(app(cloud), access_log=None, logger=_of_aiohttp, shutdown_timeout=0.5)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -219,17 +219,19 @@ async def test_a_client_that_goes_away_is_no_failure(
     ("head", "status"),
     [
         (f"GET /client/v4{LIST} HTTP/1.1\r\nExpect: foo", b"417"),
+        (f"GET /client/v4{LIST} HTTP/1.1\r\nX: \0", b"400"),
         ("garbage", b"400"),
     ],
 )
 async def test_what_is_no_http_gets_no_envelope(
-    url: str, head: str, status: bytes
+    url: str, caplog: pytest.LogCaptureFixture, head: str, status: bytes
 ) -> None:
     """What aiohttp itself refuses never reaches the emulator; its answer is plain text."""
     line, *_, text = (await raw(url, head)).split(b"\r\n")
 
     assert status == line.split()[1]
     assert not text.startswith(b"{")
+    assert [] == caplog.records
 
 
 async def test_latency_delays_the_answer_only(
