@@ -163,10 +163,19 @@ async def test_an_odd_method_is_not_routed(url: str) -> None:
 async def test_the_body_has_a_limit(
     url: str, session: aiohttp.ClientSession, size: int, status: int
 ) -> None:
-    """1 MiB is read, one byte more is refused in an envelope."""
+    """1 MiB is read, one byte more is refused in an envelope, with what is left of the limit."""
     async with session.post(url + LIST, data=io.BytesIO(b" " * size)) as response:
         assert status == response.status
         assert (await response.json())["success"] is False
+        assert "r=1199" in response.headers["Ratelimit"]
+
+
+async def test_a_large_body_is_refused_in_its_turn(
+    url: str, session: aiohttp.ClientSession
+) -> None:
+    """A path that is not there is told before the size of a body."""
+    async with session.post(f"{url}/nowhere", data=io.BytesIO(b" " * (MAX_BODY + 1))) as response:
+        assert 404 == response.status
 
 
 @pytest.mark.parametrize(
