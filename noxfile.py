@@ -97,6 +97,26 @@ def planted_bugs(session: nox.Session) -> None:
 
 
 @nox.session
+def foreign(session: nox.Session) -> None:
+    """Let the official SDKs' tests and Schemathesis meet `cfsso emulator`; arguments name parts."""
+    session.install(".[cli]", *_group("foreign"))
+    suite = Path("tests/foreign").resolve()
+    downloads = Path(session.create_tmp()).resolve() / "downloads"
+    shutil.rmtree(downloads, ignore_errors=True)
+    downloads.mkdir()
+    sdist = ["--require-hashes", "-r", str(suite / "official-sdk.txt")]
+    pip = ["python", "-m", "pip", "download", "--no-deps", "--no-binary", "cloudflare"]
+    session.run(*pip, "-d", str(downloads), *sdist, silent=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(suite / name, downloads)
+    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(downloads)]
+    session.run(*npm, silent=True)
+    # -P: without it the checkout would be imported, not what was installed.
+    run = ["python", "-P", str(suite / "run.py"), "--downloads", str(downloads)]
+    session.run(*run, *session.posargs)
+
+
+@nox.session
 def crashes(session: nox.Session) -> None:
     """Kill 300 runs, hang up 20 rescues, cut 3 runs off; arguments go to the first of these."""
     session.install(".[cli]", *_group("test"))

@@ -5,8 +5,10 @@ import logging
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 
@@ -21,6 +23,20 @@ PREFIX = "/client/v4"
 """Where the API begins, as at Cloudflare."""
 
 logger = logging.getLogger(__name__)
+
+# What aiohttp says of its own part.
+_of_aiohttp = logging.getLogger(f"{__name__}.aiohttp")
+
+
+@_of_aiohttp.addFilter
+def _is_a_failure(record: logging.LogRecord) -> bool:
+    """Say nothing of what is no HTTP, where the client is told, nor of a client that is gone."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | ConnectionError)
+
+
+# So much of a body is enough to refuse it.
+_TOO_LARGE: Final = bytes(MAX_BODY + 1)
 
 # What real answers carry besides; values mean nothing and nobody should keep them.
 _OTHERS = (
@@ -76,7 +92,7 @@ async def serving(
     Raises:
         OSError: The address can't be had.
     """
-    runner = web.AppRunner(app(cloud), access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(app(cloud), access_log=None, logger=_of_aiohttp, shutdown_timeout=0.5)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
@@ -94,7 +110,8 @@ async def _handle(cloud: CloudflareEmulator, incoming: web.Request) -> Response:
     try:
         body = await incoming.read()
     except web.HTTPRequestEntityTooLarge:
-        return _refuse(cloud, answers.too_large())
+        # It is refused in its turn, with the headers that all answers have.
+        body = _TOO_LARGE
     except (web.RequestPayloadError, ConnectionError):
         # After the latter nobody is there to see the answer.
         return _refuse(cloud, answers.bad_body("The request body can't be read"))

@@ -163,10 +163,19 @@ async def test_an_odd_method_is_not_routed(url: str) -> None:
 async def test_the_body_has_a_limit(
     url: str, session: aiohttp.ClientSession, size: int, status: int
 ) -> None:
-    """1 MiB is read, one byte more is refused in an envelope."""
+    """1 MiB is read, one byte more is refused in an envelope, with what is left of the limit."""
     async with session.post(url + LIST, data=io.BytesIO(b" " * size)) as response:
         assert status == response.status
         assert (await response.json())["success"] is False
+        assert "r=1199" in response.headers["Ratelimit"]
+
+
+async def test_a_large_body_is_refused_in_its_turn(
+    url: str, session: aiohttp.ClientSession
+) -> None:
+    """A path that is not there is told before the size of a body."""
+    async with session.post(f"{url}/nowhere", data=io.BytesIO(b" " * (MAX_BODY + 1))) as response:
+        assert 404 == response.status
 
 
 @pytest.mark.parametrize(
@@ -208,14 +217,23 @@ async def test_a_client_that_goes_away_is_no_failure(
 
 @pytest.mark.parametrize(
     ("head", "status"),
-    [(f"GET /client/v4{LIST} HTTP/1.1\r\nExpect: foo", b"417"), ("garbage", b"400")],
+    [
+        (f"GET /client/v4{LIST} HTTP/1.1\r\nExpect: foo", b"417"),
+        ("garbage", b"400"),
+        ("GET /\0 HTTP/1.1", b"400"),
+        (f"GET {LIST} HTTP/1.1\r\nX-Long: {'x' * 70_000}", b"400"),
+    ],
+    ids=lambda value: str(value)[:30],
 )
-async def test_what_is_no_http_gets_no_envelope(url: str, head: str, status: bytes) -> None:
-    """What aiohttp itself refuses never reaches the emulator; its answer is plain text."""
+async def test_what_is_no_http_gets_no_envelope(
+    url: str, head: str, status: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What aiohttp itself refuses gets plain text; no traceback is logged for it."""
     line, *_, text = (await raw(url, head)).split(b"\r\n")
 
     assert status == line.split()[1]
     assert not text.startswith(b"{")
+    assert [] == caplog.records
 
 
 async def test_latency_delays_the_answer_only(
