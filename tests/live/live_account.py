@@ -1,5 +1,6 @@
 """The account that is asked: everything that is sent passes here, and what came back is kept."""
 
+import asyncio
 import contextlib
 import json
 import secrets
@@ -17,6 +18,7 @@ from cfsso.transports._urls import BASE_URL
 from cfsso.transports.base import checked_request
 
 _SOME: Final = 5
+_PAUSES: Final = (1.0, 5.0, 15.0)
 
 
 @attrs.frozen
@@ -171,20 +173,26 @@ class Account:
     async def leftovers(self) -> dict[str, bool]:
         """Return the ids of the suite's own connectors, and whether each can be deleted."""
         answer = await self.ask("GET", "")
-        if answer.status != 200 or not isinstance(answer.result, list | dict):
+        if answer.status != 200 or not isinstance(answer.json, dict) or answer.errors:
             raise LookupError(f"the account can't be listed: {self.log.masks.text(str(answer))}")
-        shown = [one for one in answer.result if isinstance(one, dict)]
+        shown = [one for one in answer.result or () if isinstance(one, dict)]
         own = [one for one in shown if is_own(one.get("email_domain")) and one.get("id")]
         return {str(one["id"]): one.get("enabled") is False for one in own}
 
     async def clean_up(self) -> int:
         """Delete all of the suite's connectors that are disabled; return how many are left."""
-        for key, is_disabled in (await self.leftovers()).items():
-            if is_disabled:
+        found = await self.leftovers()
+        for pause in _PAUSES:
+            for key in [key for key, is_disabled in found.items() if is_disabled]:
                 # What stays shows below, and why does in the answer that is kept.
                 with contextlib.suppress(cfsso.CfssoError):
                     await self.connectors.delete(key, account_id=self.id)
-        return len(await self.leftovers())
+            found = await self.leftovers()
+            if not any(found.values()):
+                break
+            # A list may be older than what was done.
+            await asyncio.sleep(pause)
+        return len(found)
 
 
 @contextlib.asynccontextmanager

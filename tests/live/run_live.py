@@ -27,6 +27,7 @@ import live_forms as forms
 import live_life as life
 import live_requests as requests
 from live_account import Account, reach
+from live_masking import Masks
 from live_report import table, totals
 from live_rules import DIFFERS, Findings, Question, put_all, rules
 
@@ -137,7 +138,8 @@ def main() -> int:
     try:
         return asyncio.run(run(options, token, account_id, base_url))
     except (cfsso.CfssoError, LookupError) as error:
-        say(f"it did not come to its end: {error}: run it again, which cleans up")
+        why = Masks(token, account_id).text(str(error))
+        say(f"it did not come to its end: {why}: run it again, which cleans up")
     except (asyncio.CancelledError, KeyboardInterrupt):
         say("stopped")
     return 1

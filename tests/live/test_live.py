@@ -204,6 +204,47 @@ async def test_what_differs_is_told(tmp_path: Path) -> None:
     assert not [body for body in bodies if b"enabled" in body and b"true" in body]
 
 
+class Odd(cfsso.CloudflareEmulator):
+    """A Cloudflare that answers every question alike, and refuses every write so."""
+
+    body = b""
+
+    def handle(
+        self, request: cfsso.Request, headers: Mapping[str, str] | None = None
+    ) -> cfsso.Response:
+        """Answer whatever it is."""
+        response = super().handle(request, headers)
+        return cfsso.Response(400 if request.is_write else 200, response.headers, self.body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"success": true, "result": null, "errors": null}',
+        b'{"success": true, "result": "text"}',
+        b'{"success": true, "result": [[], 1, {"id": 1}], "errors": [1, {}]}',
+        b'{"success": true, "result": {"id": "%s", "verification": null}}' % (b"d" * 32),
+    ],
+)
+async def test_odd_answers(tmp_path: Path, body: bytes) -> None:
+    """Whatever a server answers, the suite says so and comes to its end."""
+    cloud = Odd(rate_limit=None)
+    cloud.body = body
+    cloud.add_account(ID)
+    async with serving(cloud) as url:
+        process = await asyncio.create_subprocess_exec(
+            *command(tmp_path), env=environment(url), stderr=subprocess.PIPE
+        )
+        _, said = await process.communicate()
+
+    assert 1 == process.returncode
+    assert b"no connector could be made" in said or b"did not come to its end" in said
+    assert b"Traceback" not in said
+
+
 @pytest.mark.parametrize("missing", ["TOKEN", "ACCOUNT"])
 def test_off_unless_asked_for(missing: str) -> None:
     """Without the variables nothing is sent, and that is no failure."""
