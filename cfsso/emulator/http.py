@@ -29,9 +29,10 @@ _of_aiohttp = logging.getLogger(f"{__name__}.aiohttp")
 
 
 @_of_aiohttp.addFilter
-def _is_no_bad_request(record: logging.LogRecord) -> bool:
-    """Say nothing of what is no HTTP: the client is told, and it is no failure here."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+def _is_a_failure(record: logging.LogRecord) -> bool:
+    """Say nothing of what is no HTTP, where the client is told, nor of a client that is gone."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | ConnectionError)
 
 
 # So much of a body is enough to refuse it.
