@@ -135,6 +135,9 @@ def main() -> int:
         return 2
     options.out = options.out or Path(tempfile.mkdtemp(prefix="cfsso-live-"))
     options.out.mkdir(parents=True, exist_ok=True)
+    for kept in options.out.glob("[0-9][0-9][0-9]-*.json"):
+        # Of an earlier run.
+        kept.unlink()
     try:
         return asyncio.run(run(options, token, account_id, base_url))
     except (cfsso.CfssoError, LookupError) as error:
