@@ -4,6 +4,7 @@ What is checked, and how; ``nox -l`` lists it.
 Versions of Python, groups of tools and their settings stand in pyproject.toml.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -112,8 +113,19 @@ def foreign(session: nox.Session) -> None:
     npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(downloads)]
     session.run(*npm, silent=True)
     # -P: without it the checkout would be imported, not what was installed.
-    run = ["python", "-P", str(suite / "run.py"), "--downloads", str(downloads)]
+    run = ["python", "-P", str(suite / "run_foreign.py"), "--downloads", str(downloads)]
     session.run(*run, *session.posargs)
+
+
+@nox.session
+def live(session: nox.Session) -> None:
+    """Ask a real account which of the emulator's rules hold; off unless two variables are set."""
+    variables = ("CFSSO_LIVE_TOKEN", "CFSSO_LIVE_ACCOUNT")
+    if not all(os.environ.get(name) for name in variables):
+        session.skip(f"off unless {' and '.join(variables)} are set; see docs/emulator.md")
+    session.install(".")
+    found = Path(session.create_tmp()).resolve() / "found"
+    session.run("python", "-P", "tests/live/run_live.py", "--out", str(found), *session.posargs)
 
 
 @nox.session

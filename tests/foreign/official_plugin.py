@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _cloudflare() -> contextlib.AbstractContextManager[str]:
-    return emulator(state(verified(ID, "sso.example.org")))
+    return emulator(state(verified(ID, "sso.example.org")), "--no-rate-limit")
 
 
 @pytest.fixture(scope="session")

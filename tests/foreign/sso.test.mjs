@@ -12,7 +12,7 @@ import { afterEach, beforeEach, test } from "node:test";
 
 import Cloudflare from "cloudflare";
 
-// Made by run.py: the command, a state file, and who is asked with which token.
+// Made by run_foreign.py: the command, a state file, and who is asked with which token.
 const { command, state, account_id, sso_connector_id, apiToken } = JSON.parse(
   process.env.CFSSO_FOREIGN,
 );

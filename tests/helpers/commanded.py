@@ -34,12 +34,12 @@ def verified(sso_connector_id: str, email_domain: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def emulator(content: dict[str, Any]) -> Iterator[str]:
+def emulator(content: dict[str, Any], *options: str) -> Iterator[str]:
     """Serve the state *content* until the block ends; yield the base URL."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "state.json")
         file.write_text(json.dumps(content))
-        command = [COMMAND, "emulator", "--state", file, "--no-rate-limit"]
+        command = [str(COMMAND), "emulator", "--state", str(file), *options]
         # Nothing of the caller's: a coverage tool's hook or a token is not the command's matter.
         plain = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
         with subprocess.Popen(  # noqa: S603 - it is ours
