@@ -222,3 +222,12 @@ def wheel(session: nox.Session) -> None:
     with session.chdir(session.create_tmp()):
         session.run("python", "-P", "-c", "import cfsso; print(cfsso.__version__, cfsso.__file__)")
     session.log(f"{len(packed)} files, {wheel.stat().st_size // 1024} KiB")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz updates and give odd answers to everything, by fresh seeds; half an hour."""
+    session.install(".[cli]", *_group("test"))
+    # -P: without it the checkout would be imported, not what was installed.
+    session.run("python", "-P", "tests/fuzz/updates.py", "--seeds", "2400", "--least", "20000")
+    session.run("python", "-P", "tests/fuzz/odd_answers.py", "--answers", "50000")

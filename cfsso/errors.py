@@ -151,8 +151,8 @@ class CfssoError(Exception):
         edge:
             Whether Cloudflare's edge, or a proxy on the way, spoke in place of the API. What
             it says is about the way there, and not about the token, account or connector.
-        title: The title of an edge's answer. Empty: it had none.
-        detail: What an edge's answer says besides its title. Empty: nothing.
+        title: The title of an edge's answer, one printable line. Empty: it had none.
+        detail: What an edge's answer says besides its title, as printable. Empty: nothing.
         retryable:
             Whether the same request may fare better later, as the answer says, or as
             follows from the failure of a connection. ``None``: not known.
@@ -186,8 +186,8 @@ class CfssoError(Exception):
         self.retry_after = retry_after
         self.request = request
         self.edge = edge
-        self.title = title
-        self.detail = detail
+        self.title = printable(title)
+        self.detail = printable(detail, 1000)
         self.response = response
 
     def __reduce__(self) -> tuple[Any, ...]:

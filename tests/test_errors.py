@@ -160,3 +160,12 @@ def test_what_was_found_survives(through: Any) -> None:
 def test_a_failed_connection_may_be_tried_again(error: type[cfsso.APIConnectionError]) -> None:
     """Unless a transport says otherwise, the same may fare better in a moment."""
     assert error("why").retryable
+
+
+def test_title_and_detail_are_printable() -> None:
+    """What an edge's answer says is one line without controls, as the message is."""
+    error = cfsso.CfssoError("no", title="\x1b[31mred\u202e", detail="a\nb\ud800" + "x" * 2000)
+
+    assert error.title.isprintable()
+    assert error.detail.isprintable()
+    assert 1000 <= len(error.detail) < 1100

@@ -203,6 +203,31 @@ async def test_a_list_from_before_counts_for_nothing_for_a_create() -> None:
     assert caught.value.settlement is not cfsso.Settlement.APPLIED
 
 
+async def test_a_list_without_times_beside_one_with_them() -> None:
+    """Of two lists that differ, and of which one has no times, none is believed."""
+    unknown, made = listed((CONNECTOR, None, False)), listed((CONNECTOR, 0.5, True))
+    transport = Scripted(LOST, unknown, made)
+
+    with pytest.raises(cfsso.UnconfirmedWriteError) as caught:
+        await cfsso.AsyncSSOConnectors(transport).create(
+            account_id=ACCOUNT, email_domain=DOMAIN, use_fedramp_language=True
+        )
+
+    assert "lists of one time show it with several values" in str(caught.value)
+
+
+async def test_a_time_of_the_future_outdates_nothing() -> None:
+    """A connector that was dated years ahead can be written, and settled."""
+    before = cfsso.SSOConnector(id=CONNECTOR, enabled=False, updated_on=time_of(1e9))
+    transport = Scripted(LOST, reply(State(enabled=True, time=1.5)))
+
+    found = await cfsso.AsyncSSOConnectors(transport).update(
+        CONNECTOR, account_id=ACCOUNT, enabled=True, before=before
+    )
+
+    assert found.enabled
+
+
 async def test_the_answer_to_a_create_is_evidence() -> None:
     """A list that is older than the answer, which showed something else, shows no success."""
     answer = success(shown(use_fedramp_language=False, updated_on=time_of(3.0).isoformat()))
