@@ -11,7 +11,7 @@ import cfsso
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("first", range(1, 501, 100))
+@pytest.mark.parametrize("first", range(1, 201, 100))
 def test_odd_answers(first: int) -> None:
     """On fixed seeds nothing foreign leaves, and no text has a token, markup or controls."""
     checks = Checks()
