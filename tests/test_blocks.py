@@ -258,6 +258,33 @@ def test_virtual_time_is_a_world_of_its_own() -> None:
     refused(way.list())
 
 
+def test_a_loop_that_leaves_the_time_of_the_machine_tells_nothing() -> None:
+    """What a loop is told whose clock was moved is no news for others."""
+
+    class Moved(asyncio.SelectorEventLoop):
+        """A loop whose clock can be moved."""
+
+        ahead = 0.0
+
+        def time(self) -> float:
+            """Return the time as it is set."""
+            return super().time() + self.ahead
+
+    way = Way(success([]), BLOCKED, success([]))
+    loop = Moved()
+
+    async def work() -> None:
+        await way.list()
+        loop.ahead = 1000.0
+        with pytest.raises(cfsso.RateLimitError):
+            await way.list()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(work())
+
+    assert () == asyncio.run(way.list())
+
+
 def test_blocks_that_are_over_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many credentials were blocked, those of the last hour or so are kept."""
     blocks = Blocks()

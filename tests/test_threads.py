@@ -19,18 +19,15 @@ TOGGLES = 2500
 LIMIT = cfsso.RateLimit(requests=1_000_000, seconds=1.0)
 
 
-@pytest.fixture(autouse=True)
-def _restless() -> Generator[None]:
-    """Let threads take turns as often as they can."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
 def in_threads(work: Callable[[int], object], count: int = THREADS) -> None:
-    """Do *work* in so many threads that begin at once; raise what the first of them raised."""
-    begin = threading.Barrier(count)
+    """
+    Do *work* in so many threads that begin at once; raise what the first of them raised.
+
+    They take turns as often as they can.
+    """
+    before = sys.getswitchinterval()
+    # Not before all have begun: what measures coverage is set up in each.
+    begin = threading.Barrier(count, lambda: sys.setswitchinterval(1e-6))
     errors: list[BaseException] = []
 
     def run(number: int) -> None:
@@ -45,6 +42,7 @@ def in_threads(work: Callable[[int], object], count: int = THREADS) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    sys.setswitchinterval(before)
     if errors:
         raise errors[0]
 
