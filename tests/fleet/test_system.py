@@ -10,7 +10,7 @@ from journals import begun, intent, reopened, target
 from without_posix import stand_in
 
 import cfsso
-from cfsso.fleet import _schema
+from cfsso.fleet import _schema, _system
 from cfsso.fleet._journal import Journal
 
 pytestmark = [
@@ -50,6 +50,29 @@ async def test_one_at_a_time(tmp_path: Path) -> None:
     await journal.aclose()
 
     await (await Journal.open(path)).aclose()
+
+
+async def test_another_process(tmp_path: Path) -> None:
+    """What another process has locked is refused; what it lets go is free."""
+    path = tmp_path / "run.cfsso"
+    await (await begun(path, target(0))).aclose()
+    descriptor = os.open(path, os.O_RDWR)
+    _system.lock(descriptor)
+    with pytest.raises(cfsso.InvalidRequestError, match="is in use by "):
+        await Journal.open(path)
+    _system.close(descriptor)
+
+    await (await Journal.open(path)).aclose()
+
+
+async def test_what_somebody_has_removed(tmp_path: Path) -> None:
+    """That a journal in which nothing began is gone already is no error."""
+    path = tmp_path / "run.cfsso"
+    journal = await Journal.create(path)
+    path.unlink()
+    await journal.aclose()
+
+    assert [] == _names(tmp_path)
 
 
 def _is_open(path: str) -> bool:
