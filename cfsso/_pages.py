@@ -5,6 +5,8 @@ from typing import Final
 
 import attrs
 
+from cfsso._text import printable
+
 TITLE: Final = 200
 """The most characters of a title that are kept."""
 
@@ -53,6 +55,12 @@ class Page:
     code: int | None = None
     ray_id: str | None = None
     is_cloudflare: bool = False
+
+
+def one_line(value: object) -> str:
+    """Return a value that a server wrote as one printable line without tags."""
+    # Once more, since what entities stand for need not be printable.
+    return printable(plain(printable(str(value))))
 
 
 def plain(text: str, limit: int = DETAIL) -> str:

@@ -252,8 +252,6 @@ class AsyncSSOConnectors(Reads):
             try:
                 answer, found = await read_one(self._transport, call, reading, sso_connector_id)
             except NotFoundError as error:
-                if error.edge:
-                    raise
                 return _judging.gone(error, sso_connector_id, seen)
             span = Span.until(answer, call.time() - sent)
             return _judging.judge_update(found, wished, before, span, seen)

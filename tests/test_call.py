@@ -386,3 +386,17 @@ async def test_a_deadline_before_anything_is_sent() -> None:
         await of(deadline=1.0, request=PATCH, held=False).run(paced.send(PATCH))
 
     assert cfsso.WriteState.NOT_SENT == caught.value.write
+
+
+async def test_a_deadline_that_comes_twice_is_one() -> None:
+    """A call that was ended already, and is told so again, ends as it was to end."""
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(100.0)
+        finally:
+            current().expire()
+
+    with pytest.raises(cfsso.APITimeoutError):
+        await of(deadline=1.0).run(work())
+    assert 1.0 == now()

@@ -83,6 +83,18 @@ def test_a_secret_in_any_form(before: str, form: str, data: st.DataObject, after
         assert not [form for form in [TOKEN, *cores(TOKEN)] if form in text]
 
 
+@given(forms, st.integers(16, 40), st.sampled_from(["", "…", '", "code": 1}', " is cut", "}"]))
+@example(TOKEN, 39, "")
+def test_a_secret_that_is_cut(form: str, length: int, after: str) -> None:
+    """Its beginning is masked where an answer ends in it or shortens it; what follows is kept."""
+    start = max(form.find(core[:16]) for core in [TOKEN, *cores(TOKEN)])
+    begun = form[start : start + length]
+
+    assert f"so: {form[:start]}{MASKED}{after}" == Masker(TOKEN).text(
+        f"so: {form[:start]}{begun}{after}"
+    )
+
+
 @settings(max_examples=20)
 @given(st.text(alphabet=[chr(code) for code in range(0x21, 0x7F)], min_size=LEAST, max_size=60))
 @example("\\" * 8)

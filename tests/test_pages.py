@@ -17,12 +17,28 @@ from scripted import ACCOUNT, CONNECTOR, ITEM
 
 import cfsso
 from cfsso import UNSET, _wire
+from cfsso._pages import one_line
 
 READ = _wire.build_list(ACCOUNT)
 WRITE = _wire.build_update(CONNECTOR, ACCOUNT, enabled=False, use_fedramp_language=UNSET)
 EDGE = "not the API: Cloudflare's edge answered"
 PAGE = "not the API: an HTML page answered"
 TEXT = "not the API: plain text answered"
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("one.example", "one.example"),
+        ("one.example<img src=x onerror=alert(1)>", "one.example"),
+        ("a\x1b[31m\u202eb", "a\\x1b[31m\\u202eb"),
+        ("a&#27;[31mb\n", "a[31mb\\n"),
+        (None, "None"),
+    ],
+)
+def test_a_value_of_a_server_as_one_line(value: object, line: str) -> None:
+    """What a server wrote is one printable line without tags."""
+    assert line == one_line(value)
 
 
 def error_of(response: cfsso.Response, request: cfsso.Request = WRITE) -> cfsso.CfssoError:

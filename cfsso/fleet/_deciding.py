@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from cfsso import _wire
-from cfsso._text import printable
+from cfsso._pages import one_line
 from cfsso.errors import CfssoError, InvalidRequestError, RateLimitError
 from cfsso.fleet._judged import Sight
 from cfsso.fleet._plain import now
@@ -107,7 +107,7 @@ def _what_has_moved(target: Target, sight: SSOConnector) -> str:
     if target.holds is not None:
         # What else the run did not change is anybody's; but this would be another's sign-in.
         same = target.expected.email_domain == sight.email_domain
-        return "" if same else f"its domain is {printable(str(sight.email_domain))} now"
+        return "" if same else f"its domain is {one_line(sight.email_domain)} now"
     names = _differ(target.expected, sight)
     return f"it has moved since the plan: {', '.join(names)}" if names else ""
 
@@ -118,7 +118,7 @@ def _differ(before: SSOConnector, after: SSOConnector) -> list[str]:
     # That Cloudflare has found the TXT record meanwhile is nobody's write.
     if before.verification == after.verification and before.updated_on != after.updated_on:
         names.append("updated_on")
-    return [f"{name} is {printable(str(getattr(after, name)))}" for name in names]
+    return [f"{name} is {one_line(getattr(after, name))}" for name in names]
 
 
 def _shown(sight: SSOConnector, fields: Mapping[str, bool]) -> str:
@@ -130,5 +130,5 @@ def what_forbids(wished: Mapping[str, bool], found: SSOConnector) -> str:
     status = found.verification.status
     enables = wished.get("enabled") is True and found.enabled is not True
     if enables and status not in {None, VerificationStatus.VERIFIED}:
-        return f"can't be enabled: verification is {printable(str(found.verification.raw_status))}"
+        return f"can't be enabled: verification is {one_line(found.verification.raw_status)}"
     return ""

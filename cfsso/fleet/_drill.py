@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from cfsso._text import printable, shown_time
+from cfsso._pages import one_line
+from cfsso._text import shown_time
 from cfsso.connectors import AsyncSSOConnectors
 from cfsso.errors import CfssoError
 from cfsso.fleet._locked import Seen, look, was_off, whole
@@ -65,7 +66,7 @@ def _said(token: TokenInfo | CfssoError) -> str:
     if isinstance(token, CfssoError):
         return f"the token works, but until when is not known: {token}"
     if token.status is not TokenStatus.ACTIVE:
-        return f"the token is {printable(str(token.raw_status or 'of unknown status'))}"
+        return f"the token is {one_line(token.raw_status or 'of unknown status')}"
     if token.expires_on is None:
         return "the token works, with no end"
     until = f"the token works until {shown_time(token.expires_on)}"

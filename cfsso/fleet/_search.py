@@ -6,7 +6,7 @@ from typing import Final
 
 import attrs
 
-from cfsso._text import printable
+from cfsso._pages import one_line
 from cfsso.fleet._locked import Seen
 from cfsso.fleet.outcomes import Outcome, OutcomeStatus
 
@@ -63,7 +63,7 @@ class Search:
         said = f"no connector of {self._domain} in {self._where()}"
         near = nearest(self._domain or "", self._others)
         if near is not None:
-            said += f"{_NEAREST}{printable(near)}"
+            said += f"{_NEAREST}{one_line(near)}"
         for outcome in self._held:
             if outcome.status is OutcomeStatus.UNCHANGED:
                 outcome = attrs.evolve(outcome, status=OutcomeStatus.BLOCKED)  # noqa: PLW2901 - it stands for it

@@ -8,7 +8,7 @@ from typing import Self
 import attrs
 
 from cfsso import _checks
-from cfsso._text import printable
+from cfsso._pages import one_line
 from cfsso.connectors import AsyncSSOConnectors
 from cfsso.errors import CfssoError, InvalidRequestError
 from cfsso.fleet._deciding import is_worth_a_try, what_forbids
@@ -170,13 +170,13 @@ def _ordered(
         needs = disables.get(holders[0]) if len(holders) == 1 else None
         reason = ""
         if len(wanting) > 1:
-            reason = f"{printable(domain)} would be enabled twice"
+            reason = f"{one_line(domain)} would be enabled twice"
         elif holders and needs is None:
             where = " and ".join(sorted({account_id for account_id, _ in holders}))
-            reason = f"{printable(domain)} is enabled in account {where}"
+            reason = f"{one_line(domain)} is enabled in account {where}"
         elif needs is not None and rows[needs].action is PlanAction.BLOCKED:
             where = holders[0][0]
-            reason = f"{printable(domain)} is enabled in account {where}: its disable is blocked"
+            reason = f"{one_line(domain)} is enabled in account {where}: its disable is blocked"
         for index in wanting:
             decided[index] = (
                 attrs.evolve(rows[index], action=PlanAction.BLOCKED, reason=reason)

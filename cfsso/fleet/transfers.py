@@ -8,7 +8,7 @@ import attrs
 
 from cfsso import _callbacks, _checks
 from cfsso._log import log
-from cfsso._text import printable
+from cfsso._pages import one_line
 from cfsso.connectors import AsyncSSOConnectors
 from cfsso.errors import CfssoError, InvalidRequestError
 from cfsso.fleet._side import AGAIN, UNREAD, Side, unread
@@ -186,7 +186,7 @@ def _what_forbids(target: Side) -> str:
     status = found.verification.status
     if found.enabled or status is VerificationStatus.VERIFIED:
         return ""
-    said = "not known" if status is None else printable(str(found.verification.raw_status))
+    said = "not known" if status is None else one_line(found.verification.raw_status)
     return f"the target's verification is {said}: have the domain verified there"
 
 

@@ -190,7 +190,8 @@ class Call:
 
     def expire(self) -> None:
         """End it if its deadline is there; it may have been moved."""
-        if self._timer is not None and self._ends is not None:
+        # A wait that ended at the same moment may have set it, and been the first.
+        if self._timer is not None and self._ends is not None and not self._timer.expired():
             self._timer.reschedule(self._ends)
 
     @property

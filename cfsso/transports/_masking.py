@@ -2,7 +2,8 @@
 What a server says is kept from repeating a secret: a token, or the password of a proxy.
 
 A secret is found as it is, inside base64, and with any of its characters escaped, as URLs,
-JSON and HTML escape, also when that was done to one of them after another.
+JSON and HTML escape, also when that was done to one of them after another. Its first 16
+characters are enough.
 """
 
 import base64
@@ -28,10 +29,12 @@ _MASKED: Final = MASKED.encode()
 # By where in three bytes the secret begins: how many characters of base64 its neighbours share.
 _SHARED: Final = (0, 2, 3)
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
-# A form is spelled out so far; what comes then is like it, whatever it is.
+# What begins a form is enough to know it, since an answer may be cut, or shorten what it
+# repeats. Where something is escaped, what comes then is like it, whatever it is.
 _SPELLED: Final = 16
 # Bytes of one character, at most; the repetitions below are bounded so that nothing takes long.
 _LONGEST: Final = 64
+_ESCAPES: Final = {b"\\", b"%", b"&"}
 _ALPHANUMERIC: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _HEX: Final = "3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]"
 _DECIMAL: Final = "4[89]|5[0-7]|6[5-9]|[78][0-9]|90|9[7-9]|1[01][0-9]|12[0-2]"
@@ -49,10 +52,11 @@ class Masker:
         secrets: The secrets. Those shorter than `LEAST` are let through.
     """
 
-    __slots__ = ("_escapes", "_forms", "_longest", "_secrets")
+    __slots__ = ("_escapes", "_forms", "_heads", "_longest", "_secrets")
 
     def __init__(self, *secrets: str) -> None:
         self._forms = tuple(dict.fromkeys(_forms(secrets)))
+        self._heads = tuple(dict.fromkeys(form[:_SPELLED] for form in self._forms))
         self._longest = max(map(len, self._forms), default=0) * _LONGEST
         self._escapes: re.Pattern[bytes] | None = None
         self._secrets: re.Pattern[bytes] | None = None
@@ -62,8 +66,8 @@ class Masker:
 
     def may_be_in(self, data: bytes) -> bool:
         """Whether *data* is to be looked at closely. If not, there is no secret in it."""
-        for form in self._forms:
-            if form in data:
+        for head in self._heads:
+            if head in data:
                 return True
         if self._forms and (b"\\" in data or b"%" in data or b"&" in data):
             if self._escapes is None:
@@ -74,7 +78,14 @@ class Masker:
 
     def mask(self, data: bytes) -> bytes:
         """Return *data* without secrets."""
-        return self._pattern().sub(_MASKED, data) if self.may_be_in(data) else data
+        if not self.may_be_in(data):
+            return data
+        parts: list[bytes] = []
+        place = 0
+        for start, end in self._found(data):
+            parts += (data[place:start], _MASKED)
+            place = end
+        return b"".join((*parts, data[place:]))
 
     def text(self, text: str) -> str:
         """Return *text* without secrets."""
@@ -88,10 +99,25 @@ class Masker:
         """Return up to where a secret in *data* is whole, whatever follows *data*."""
         place = max(0, len(data) - self._longest)
         if place and self.may_be_in(data):
-            for found in self._pattern().finditer(data):
-                if found.start() < place < found.end():
-                    return found.end()
+            for start, end in self._found(data):
+                if start < place < end:
+                    return end
         return place
+
+    def _found(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield where secrets begin and end in *data*, in order."""
+        place = 0
+        while found := self._pattern().search(data, place):
+            place = self._end(found)
+            yield found.start(), place
+
+    def _end(self, found: re.Match[bytes]) -> int:
+        """Return where a secret ends: where it is cut off, if nothing of it is escaped."""
+        text = found[0]
+        longest = max(_alike(text, form) for form in self._forms)
+        is_cut = longest >= min(_SPELLED, *map(len, self._forms))
+        is_escaped = text[longest : longest + 1] in _ESCAPES
+        return found.start() + longest if is_cut and not is_escaped else found.end()
 
     def _pattern(self) -> re.Pattern[bytes]:
         if self._secrets is None:
@@ -127,6 +153,12 @@ class _MaskedSink:
         if self._left:
             self._sink.feed(self._masker.mask(self._left))
         return self._sink.close()
+
+
+def _alike(text: bytes, form: bytes) -> int:
+    """Return how many bytes at the beginning of both are the same."""
+    pairs = enumerate(zip(text, form, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(text), len(form)))
 
 
 def _forms(secrets: Iterable[str]) -> Iterator[bytes]:
