@@ -683,6 +683,9 @@ class Machine(RuleBasedStateMachine):
         """Somebody comes who does not wait."""
         waiting = bool(self.line)
         place = self.window.try_enter(self.now(), urgent=urgent)
+        if not waiting and place is None:
+            # It has looked what is over; what is given back later changes that no more.
+            self.expire()
         if place is not None:
             assert not waiting
             self.grant(place, urgent=urgent)
