@@ -142,9 +142,13 @@ def _for_writes(fault: Fault) -> Fault:
     return attrs.evolve(fault, suits=lambda r, line: r.is_write and suits(r, line))
 
 
+# What the edge itself calls passing.
+_OF_THE_EDGE_FOR_NOW: Final = re.compile(r"edge_(1015|50[0-4]|52[0-4])(_|$)")
 # These say for good that a read is refused: no doubt can be settled after them.
 _FINAL: Final = {
     "challenge",
+    *("proxy_403", "proxy_407"),
+    *(name for name in FAULTS if name.startswith("edge_") and not _OF_THE_EDGE_FOR_NOW.match(name)),
     *(f"status_{n}" for n in (400, 401, 403, 404, 409, 422)),
     *(f"status_{n}_{done}" for n in (301, 302, 307, 308) for done in ("applied", "not_applied")),
 }
