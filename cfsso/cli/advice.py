@@ -42,7 +42,8 @@ _STRANGER = (
 
 def line(error: cfsso.CfssoError, target: Target) -> str:
     """Return what happened and what to do next, as one line."""
-    return f"{error}: {advice(error, target)}"
+    # What a server wrote may end with a full stop.
+    return f"{str(error).removesuffix('.')}: {advice(error, target)}"
 
 
 def advice(error: cfsso.CfssoError, target: Target) -> str:

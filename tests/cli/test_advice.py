@@ -1,6 +1,9 @@
 """What a command tells its user to do, by the cause of an error."""
 
+import contextlib
 import signal
+import socket
+import subprocess
 from typing import Any
 
 import pytest
@@ -116,3 +119,26 @@ def test_ctrl_c_before_anything_left_says_that_nothing_was_changed(
     ran = run("disable", cloud.account, connector)
 
     assert (130, "cfsso: interrupted: nothing was changed\n") == (ran.code, ran.err)
+
+
+def test_ctrl_c_while_no_connection_is_there(spawn: Any) -> None:
+    """With a server that takes no connection nothing was changed, and the command ends at once."""
+    with contextlib.ExitStack() as sockets:
+        full = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.settimeout(0.0)
+            waiting.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/client/v4"
+        process = spawn(
+            *("disable", "a" * 32, "b" * 32, "--base-url", url),
+            env={"CLOUDFLARE_API_TOKEN": "x" * 40},
+        )
+        # It says where it is going when it begins.
+        assert "a server on this machine" in process.stderr.readline()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(2)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+
+    assert (130, "cfsso: interrupted: nothing was changed\n") == (process.returncode, err)
