@@ -16,6 +16,7 @@ from raw_sockets import Answer, http, raw_server, read_request
 
 import cfsso
 from cfsso import ConnectionFailure, WriteState
+from cfsso.transports._aiohttp_resolver import Resolver
 
 ITEM = f"/accounts/{'a' * 32}/sso_connectors/{'c' * 32}"
 PATCH = cfsso.Request("PATCH", ITEM, b"{}")
@@ -137,7 +138,7 @@ class TestReasons:
         async def fail(*_args: object, **_options: object) -> None:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", fail)
+        monkeypatch.setattr(Resolver, "resolve", fail)
         error = await failed("http://localhost:9")
         assert f"{PATCH}: can't look up the address: Name or service not known" == str(error)
         assert (ConnectionFailure.NAME, "not_sent") == (error.reason, error.write)  # type: ignore[attr-defined]

@@ -97,8 +97,9 @@ class Session:
             say(f"interrupted: {said}" if said else "interrupted")
             raise CommandEnded(exit_codes.of_signal(received))
 
-        # Here, since a token file may be a pipe: nothing ends a wait for that on an event loop.
-        self.check()
+        if self._cloud is None:
+            # Here, since a token file may be a pipe: nothing ends a wait for that on an event loop.
+            self._saying_warnings(self._credentials)
         return self.run_freely(guarded)
 
     def run_freely(self, work: Callable[[], Awaitable[_Result]]) -> _Result:
@@ -126,12 +127,15 @@ class Session:
         """
         if self._cloud is not None:
             return cfsso.AsyncSSOConnectors(cfsso.InMemoryTransport(self._cloud))
+        return self._saying_warnings(self._connect)
+
+    def _saying_warnings(self, make: Callable[[], _Result]) -> _Result:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            connectors = self._connect()
+            made = make()
         for warning in caught:
             self._warn(str(warning.message))
-        return connectors
+        return made
 
     def _connect(self) -> cfsso.AsyncSSOConnectors:
         settings = self._settings

@@ -75,7 +75,8 @@ def again(
 
 def _after_answer(request: Request, outcome: Response, retries: int, jitter: float) -> Again | None:
     limited = _is_limit(outcome)
-    refused = limited or _is_turned_away(outcome)
+    # What is sent once, a POST, is repeated only after a 429.
+    refused = limited or (request.method != "POST" and _is_turned_away(outcome))
     if not refused and (request.is_write or not _is_failure(outcome)):
         return None
     if _problems.retryable(outcome) is False:

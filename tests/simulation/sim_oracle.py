@@ -1,6 +1,7 @@
 """The judge: looks at each request, answer and result, and names the rule that is broken."""
 
 import asyncio
+import json
 from collections import deque
 from typing import Any, Final
 
@@ -139,7 +140,7 @@ class Oracle(Verdicts):
         now = self._loop.time()
         op.in_flight = False
         if request.is_write:
-            op.may_have_sent += response.status != 429
+            op.may_have_sent += not _is_turned_away(request, response)
         elif op.may_have_sent and not op.hit and response.status == 200:
             self._learns(op)
         credential = self.credentials[account]
@@ -220,6 +221,16 @@ class Oracle(Verdicts):
                 self.breaks(op, f"{len(arrivals)} requests in {seconds:g} s")
 
 
+def _is_turned_away(request: Request, response: Response) -> bool:
+    """Whether a write was refused for now, by a limit or by the edge; a POST is not repeated."""
+    if response.status == 429:
+        return True
+    if request.method == "POST" or not 400 <= response.status < 500:
+        return False
+    told = json.loads(response.body) if response.body.startswith(b"{") else {}
+    return told.get("cloudflare_error") is True and told.get("retry_after") is not None
+
+
 def _wait(response: Response) -> float | None:
     """Return what an answer asks to wait, read independently of the client."""
     text = response.headers.get("retry-after", "")
@@ -227,4 +238,8 @@ def _wait(response: Response) -> float | None:
         return float(text)
     if text.endswith("GMT"):
         return _DATE
+    if response.body.startswith(b"{"):
+        told = json.loads(response.body).get("retry_after")
+        if told is not None:
+            return float(told)
     return _BLOCK if response.status == 429 else None
