@@ -223,3 +223,15 @@ async def test_a_loop_that_changes(*, running: bool, closed: bool, dropped: int)
         with pytest.raises(cfsso.InvalidRequestError, match="run_until_complete"):
             await closing
     assert dropped == len(drops)
+
+
+async def test_what_was_closed_in_the_same_moment() -> None:
+    """Whoever comes too late, since another loop has closed it meanwhile, finds nothing to do."""
+    transport = cfsso.AiohttpTransport("a-token")
+    await transport.aclose()
+
+    await transport._close()
+    transport._drop()
+
+    with pytest.raises(cfsso.InvalidRequestError, match="closed"):
+        await transport.send(cfsso.Request("GET", "/accounts"))

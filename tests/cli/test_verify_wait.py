@@ -154,7 +154,7 @@ def test_a_refused_look_ends_it(
 ) -> None:
     """A look that is not allowed is a failure with its own advice, the first one or a later one."""
     connector = cloud.add("pending")
-    waiting = [*[None] * (replies - 1), answer(403)]
+    waiting = [*[None] * (replies - 1), answer(403, success=False)]
     hooked(lambda _: waiting.pop(0) if waiting else None)
 
     ran = run("verify", cloud.account, connector, WAIT)

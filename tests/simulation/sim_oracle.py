@@ -1,6 +1,7 @@
 """The judge: looks at each request, answer and result, and names the rule that is broken."""
 
 import asyncio
+import contextlib
 import json
 from collections import deque
 from typing import Any, Final
@@ -227,8 +228,15 @@ def _is_turned_away(request: Request, response: Response) -> bool:
         return True
     if request.method == "POST" or not 400 <= response.status < 500:
         return False
-    told = json.loads(response.body) if response.body.startswith(b"{") else {}
+    told = _members(response)
     return told.get("cloudflare_error") is True and told.get("retry_after") is not None
+
+
+def _members(response: Response) -> dict[str, Any]:
+    with contextlib.suppress(ValueError, RecursionError):
+        told = json.loads(response.body)
+        return told if isinstance(told, dict) else {}
+    return {}
 
 
 def _wait(response: Response) -> float | None:
@@ -238,8 +246,7 @@ def _wait(response: Response) -> float | None:
         return float(text)
     if text.endswith("GMT"):
         return _DATE
-    if response.body.startswith(b"{"):
-        told = json.loads(response.body).get("retry_after")
-        if told is not None:
-            return float(told)
+    told = _members(response).get("retry_after")
+    if told is not None:
+        return float(told)
     return _BLOCK if response.status == 429 else None
