@@ -1,6 +1,7 @@
 """Event loops in several threads get in each other's way nowhere."""
 
 import asyncio
+import contextlib
 import sys
 import threading
 from collections.abc import Callable, Generator
@@ -191,3 +192,42 @@ def test_a_connection_belongs_to_one_loop(served: tuple[Cloud, str]) -> None:
 
     assert 1 == ended.count("it worked")
     assert 3 == sum("the transport belongs to another event loop" in text for text in ended)
+
+
+class Meddled(asyncio.SelectorEventLoop):
+    """A loop that does something when somebody asks whether it is closed."""
+
+    meddle: Callable[[], object] | None = None
+
+    def is_closed(self) -> bool:
+        """Say whether it is, after what is to be done first."""
+        meddle, self.meddle = self.meddle, None
+        if meddle is not None:
+            meddle()
+        return super().is_closed()
+
+
+def test_a_loop_that_begins_while_others_are_looked_through() -> None:
+    """A loop in another thread may begin at any moment of the first request of this one."""
+    cloud = Cloud.new()
+    request = cfsso.Request("GET", f"/accounts/{cloud.account}/sso_connectors")
+    answers: list[int] = []
+
+    async def ask() -> None:
+        paced = cfsso.PacingTransport(cfsso.InMemoryTransport(cloud.emulator))
+        answers.append((await paced.send(request)).status)
+
+    other = threading.Thread(target=lambda: asyncio.run(ask()))
+
+    def begin() -> None:
+        other.start()
+        # It may have to wait until this one has found its own.
+        other.join(0.3)
+
+    with contextlib.closing(Meddled()) as first:
+        first.run_until_complete(ask())
+        first.meddle = begin
+        asyncio.run(ask())
+        other.join(30)
+
+    assert [200] * 3 == answers
