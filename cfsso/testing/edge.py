@@ -94,7 +94,7 @@ def edge_error(
         code: The number of its error, such as 1020 or 502.
         applied: Whether the API got the request before, so that a write was done.
         form:
-            ``json``: problem details (RFC 9457), which come to whoever asks for JSON.
+            ``json``: problem details (RFC 9457), which come if the request asks for JSON.
             ``html``: a page. ``text``: one line with the number.
         in_header: Whether a wait that it asks for stands in ``Retry-After``, too.
         name: ``None``: made from the rest.
