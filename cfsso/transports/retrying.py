@@ -100,10 +100,10 @@ class RetryingTransport:
     A `Transport` around a transport that sends again what may be sent again.
 
     That is: what was never sent; a read that failed, by its connection or with 408,
-    425 or 5xx; and what was answered with 429, or turned away by Cloudflare's edge for
-    now, after the time that it asks, which grows while that does not help. A write that
-    may have happened is never sent again here, and nothing whose answer says that it is
-    no use: 525, 526, and ``"retryable": false``.
+    425 or 5xx; and what was answered with 429, or, but for a POST, turned away by
+    Cloudflare's edge for now, after the time that it asks, which grows while that does not
+    help. A write that may have happened is never sent again here, and nothing whose answer
+    says that it is no use: 525, 526, and ``"retryable": false``.
 
     Retries, and the reads that settle a doubt, come out of a budget: those that fail
     are at most a fifth of the calls, and at least 10 are allowed. Calls that succeed fill
