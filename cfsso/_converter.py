@@ -5,7 +5,7 @@ import enum
 import functools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar
 
 import attrs
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _CHAIN_DEPTH = 16
 _OF_MESSAGES = {field.name for field in attrs.fields(ResponseInfo)} - {"extra"}
+# What is nested deeper can be read, but not copied or pickled.
+_DEPTH = 64
 # Longer whole numbers mean nothing here, and the longest can't even be read.
 _DIGITS = 15
 
@@ -185,8 +187,30 @@ def _message(item: str | dict[str, Any], depth: int) -> ResponseInfo:
         documentation_url=_text(item.get("documentation_url")),
         source=Source(pointer=_text(pointer)) if isinstance(source, dict) else None,
         error_chain=messages(item.get("error_chain"), depth - 1),
-        extra={name: value for name, value in item.items() if name not in _OF_MESSAGES},
+        extra=unknown(item, _OF_MESSAGES),
     )
+
+
+def unknown(members: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """Return the members that are not *known*, without those that are nested too deep."""
+    return {
+        name: value for name, value in members.items() if name not in known and _is_shallow(value)
+    }
+
+
+def _is_shallow(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEPTH):
+        level = [inner for outer in level for inner in _within(outer)]
+        if not level:
+            return True
+    return False
+
+
+def _within(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _text(value: Any) -> str | None:
@@ -306,7 +330,7 @@ def _object(converter: "Converter", kind: type, **renamed: str) -> _Hook:
         if type(value) is not dict:
             raise TypeError("expected object")
         if not known.issuperset(value):
-            extra = {name: member for name, member in value.items() if name not in known}
+            extra = unknown(value, known)
             value = {**{name: value[name] for name in known & value.keys()}, "extra": extra}
         return members(value, target)
 

@@ -196,7 +196,7 @@ def _of_details(
         code=code,
         message=detail or title,
         documentation_url=_url(members.get("type")),
-        extra={name: value for name, value in members.items() if name not in _KNOWN},
+        extra=_converter.unknown(members, _KNOWN),
     )
     return attrs.evolve(
         found,

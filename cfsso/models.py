@@ -62,7 +62,9 @@ class Verification(Value):
             the answer did not say.
         status: ``None``: the answer did not say.
         raw_status: The status as the API wrote it. ``None``: it did not.
-        extra: Members of the answer that this version does not know, by name.
+        extra:
+            Members of the answer that this version does not know, by name; none that is
+            nested more than 64 deep.
     """
 
     code: str | None = None
@@ -93,7 +95,9 @@ class SSOConnector(Value):
         verification: Empty if the answer did not have it.
         created_on: An aware time.
         updated_on: An aware time.
-        extra: Members of the answer that this version does not know, by name.
+        extra:
+            Members of the answer that this version does not know, by name; none that is
+            nested more than 64 deep.
     """
 
     id: str = ""
@@ -155,7 +159,9 @@ class TokenInfo(Value):
         raw_status: The status as the API wrote it. ``None``: it did not.
         expires_on: An aware time. ``None``: the token has no end.
         not_before: An aware time. ``None``: the token has no beginning.
-        extra: Members of the answer that this version does not know, by name.
+        extra:
+            Members of the answer that this version does not know, by name; none that is
+            nested more than 64 deep.
     """
 
     id: str = ""
@@ -199,7 +205,9 @@ class ResponseInfo(Value):
         documentation_url: ``None``: not given. It is text; nothing fetches it.
         source: ``None``: not given.
         error_chain: What led to this item, in the order of the answer.
-        extra: Members of the item that this version does not know, by name.
+        extra:
+            Members of the item that this version does not know, by name; none that is
+            nested more than 64 deep.
     """
 
     code: int | None = None

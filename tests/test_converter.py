@@ -1,6 +1,9 @@
 """JSON to values: what is kept, what is refused, and how its place is named."""
 
+import copy
 import datetime as dt
+import json
+import pickle
 from typing import Any
 
 import pytest
@@ -299,3 +302,18 @@ def test_a_chain_has_an_end() -> None:
         codes.append(found[0].code)
         found = found[0].error_chain
     assert [*range(199, 199 - 16, -1)] == codes
+
+
+@pytest.mark.parametrize(("depth", "kept"), [(64, True), (65, False), (900, False)])
+@pytest.mark.parametrize("form", ['{"a":', "["])
+def test_unknown_members_can_be_copied(depth: int, form: str, *, kept: bool) -> None:
+    """An unknown member that is nested too deep to be copied or pickled is left out."""
+    close = "}" if form.startswith("{") else "]"
+    deep = json.loads(form * (depth - 1) + "1" + close * (depth - 1))
+
+    found = _converter.connector({"id": "c" * 32, "new": deep, "other": 1}, "$")
+    (message,) = _converter.messages([{"code": 1, "new": deep, "other": 1}])
+
+    for value in (found, message):
+        assert ({"new", "other"} if kept else {"other"}) == set(value.extra)
+        assert value == copy.deepcopy(value) == pickle.loads(pickle.dumps(value))
