@@ -13,7 +13,7 @@ from cfsso.transports.credentials import Credentials, Secret, TokenSource
 if TYPE_CHECKING:
     import aiohttp
 else:
-    # So that whoever looks at the signature finds what it names.
+    # So that the signature, looked at, shows what it names.
     aiohttp = Later("aiohttp")
 
 _DEFAULT: Final = RateLimit()

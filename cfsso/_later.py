@@ -6,7 +6,7 @@ from typing import Any
 
 class Later:
     """
-    A module that is imported by whoever evaluates an annotation that names it.
+    A module that is imported when an annotation that names it is evaluated.
 
     Args:
         name: The module's.

@@ -31,7 +31,7 @@ _CLOUDFLARE: Final = re.compile(
     re.IGNORECASE,
 )
 _CODE: Final = re.compile(r"\berror(?: code)?:? ?([1-9][0-9]{2,3})\b", re.IGNORECASE)
-# All that Cloudflare's edge says to whoever takes no page.
+# All that Cloudflare's edge says if no page is accepted.
 # No other server's errors have these numbers.
 _ITS_CODE: Final = re.compile(r"\berror(?: code)?:? ?1[0-9]{3}\b", re.IGNORECASE)
 _BARE: Final = re.compile(r"error code: ?([15][0-9]{2,3})", re.IGNORECASE)

@@ -2,7 +2,7 @@
 What an answer that is no success says, and whether the API said it.
 
 Cloudflare's edge answers in its own name with "problem details" (RFC 9457), a page or a line of
-text; a company's proxy and a captive portal with whatever they like. The API's own answers have
+text; a company's proxy and a captive portal with anything. The API's own answers have
 a ``success`` that is a boolean.
 
 https://developers.cloudflare.com/support/troubleshooting/http-status-codes/

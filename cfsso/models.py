@@ -228,5 +228,5 @@ class ResponseInfo(Value):
         return answered(known, self.extra)
 
 
-# What attrs made does not know this module's names: whoever evaluates it finds the class itself.
+# What attrs made does not know this module's names: an evaluation finds the class itself.
 ResponseInfo.__init__.__annotations__["error_chain"] = tuple[ResponseInfo, ...]

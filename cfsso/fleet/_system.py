@@ -22,7 +22,7 @@ SAFELY: Final = (
 NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | SAFELY
 """How a file is opened that must not be there yet."""
 
-# No journal is as large. Whoever locks a byte on Windows keeps all others from reading it.
+# No journal is as large. A byte that is locked on Windows can't be read by others.
 _LOCKED: Final = 1 << 40
 
 
