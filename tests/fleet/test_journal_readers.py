@@ -151,3 +151,14 @@ class TestWriters:
         assert [target(0)] == await reopened(path)
         assert 3 == copies
         await journal.aclose()
+
+
+def test_a_transaction_that_has_ended_is_not_copied(tmp_path: Path) -> None:
+    """What was to be rolled back belongs to no transaction any more once its file is gone."""
+    path = tmp_path / "j-journal"
+    path.touch()
+    with path.open("rb") as rollback:
+        _snapshot._need_the_same_transaction(rollback.fileno())
+        path.unlink()
+        with pytest.raises(_snapshot._Moved):
+            _snapshot._need_the_same_transaction(rollback.fileno())
