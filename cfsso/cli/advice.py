@@ -11,7 +11,10 @@ _Rule: TypeAlias = tuple[Callable[[cfsso.CfssoError], bool], str]
 
 _WINDOW = 300
 _REFUSALS = range(400, 500)
+_FORBIDDEN = 403
 _PROXY_AUTHENTICATION = 407
+# Codes of Cloudflare's edge, of which the 4xx are blocks.
+_BLOCKS = range(1000, 2000)
 _PERMISSION = (
     "give the token the permission SSO Connector Write (Read, to look) on this account,"
     " and see that its IP filter allows this address"
@@ -65,12 +68,12 @@ def _is(kind: type[cfsso.CfssoError]) -> Callable[[cfsso.CfssoError], bool]:
     return lambda error: isinstance(error, kind)
 
 
-def _lacks(reason: cfsso.ConnectionFailure) -> Callable[[cfsso.CfssoError], bool]:
+def _failed_by(reason: cfsso.ConnectionFailure) -> Callable[[cfsso.CfssoError], bool]:
     return lambda error: isinstance(error, cfsso.APIConnectionError) and error.reason is reason
 
 
 def _is_refused_by_proxy(error: cfsso.CfssoError) -> bool:
-    return _lacks(cfsso.ConnectionFailure.PROXY)(error) and (error.status or 0) in _REFUSALS
+    return _failed_by(cfsso.ConnectionFailure.PROXY)(error) and (error.status or 0) in _REFUSALS
 
 
 def _wants_login(error: cfsso.CfssoError) -> bool:
@@ -87,7 +90,10 @@ def _is_of_edge(error: cfsso.CfssoError) -> bool:
 
 
 def _is_block(error: cfsso.CfssoError) -> bool:
-    return _is_of_edge(error) and error.ray_id is not None and error.status in _REFUSALS
+    """Whether Cloudflare blocks the sender: a 404 of its edge may be a wrong --base-url."""
+    if not _is_of_edge(error) or error.ray_id is None or error.status not in _REFUSALS:
+        return False
+    return error.status == _FORBIDDEN or any(item.code in _BLOCKS for item in error.errors)
 
 
 def _is_failure_of_edge(error: cfsso.CfssoError) -> bool:
@@ -110,11 +116,11 @@ _RULES: Sequence[_Rule] = (
     (_is(cfsso.APIResponseValidationError), _WAY),
     (_wants_login, _PROXY_LOGIN),
     (_is_refused_by_proxy, _PROXY_RULE),
-    (_lacks(cfsso.ConnectionFailure.PROXY), "check HTTPS_PROXY and that proxy"),
-    (_lacks(cfsso.ConnectionFailure.NAME), "check DNS, --base-url and HTTPS_PROXY"),
-    (_lacks(cfsso.ConnectionFailure.CERTIFICATE), _CERTIFICATE),
-    (_lacks(cfsso.ConnectionFailure.TLS), _WAY),
-    (_lacks(cfsso.ConnectionFailure.PROTOCOL), _WAY),
-    (_lacks(cfsso.ConnectionFailure.FILES), "raise `ulimit -n` and run it again"),
+    (_failed_by(cfsso.ConnectionFailure.PROXY), "check HTTPS_PROXY and that proxy"),
+    (_failed_by(cfsso.ConnectionFailure.NAME), "check DNS, --base-url and HTTPS_PROXY"),
+    (_failed_by(cfsso.ConnectionFailure.CERTIFICATE), _CERTIFICATE),
+    (_failed_by(cfsso.ConnectionFailure.TLS), _WAY),
+    (_failed_by(cfsso.ConnectionFailure.PROTOCOL), _WAY),
+    (_failed_by(cfsso.ConnectionFailure.FILES), "raise `ulimit -n` and run it again"),
     (_is(cfsso.APIConnectionError), _NETWORK),
 )

@@ -103,6 +103,29 @@ def test_a_cause_without_a_ray_id_names_none(run: Any, cloud: Any, hooked: Any) 
     assert "check --base-url and HTTPS_PROXY" in ran.err
 
 
+def test_a_block_is_known_by_its_code_too(run: Any, cloud: Any, hooked: Any) -> None:
+    """Cloudflare blocks with other statuses than 403 as well; a 530 is a failure of its own."""
+    banned = (cfsso.ResponseInfo(code=1006, message="banned"),)
+    for status, said in ((401, "another network address"), (530, "try again later")):
+        kind = cfsso.APIStatusError if status < 500 else cfsso.InternalServerError
+        error = kind(f"{status} from it", status=status, ray_id="1", edge=True, errors=banned)
+        hooked(lambda _, error=error: error)
+
+        assert said in run("get", cloud.account, "b" * 32).err
+
+
+@pytest.mark.parametrize("status", [401, 404, 405])
+def test_a_page_of_another_site_is_no_block(status: int, run: Any, cloud: Any, hooked: Any) -> None:
+    """A site behind Cloudflare that is not the API is a wrong address, and blocks nobody."""
+    page = cfsso.APIStatusError(f"{status} from GET /x", status=status, ray_id="1-FRA", edge=True)
+    hooked(lambda _: page)
+
+    ran = run("get", cloud.account, "b" * 32)
+
+    assert "another network address" not in ran.err
+    assert "check --base-url and HTTPS_PROXY" in ran.err
+
+
 def test_ctrl_c_before_anything_left_says_that_nothing_was_changed(
     run: Any, cloud: Any, hooked: Any
 ) -> None:

@@ -59,6 +59,7 @@ def main() -> int:
     counts: Counter[str] = Counter()
     broken: list[str] = []
     if options.seed is not None:
+        first = options.seed
         counts, broken = _run(range(options.seed, options.seed + 1))
     else:
         starts = itertools.count(first, _AT_ONCE)
